@@ -1,0 +1,54 @@
+"""Base of all settings models: frozen, nothing unknown accepted, every field explained."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kube.pod import Resources
+from kube.quantity import Cpu, Size, parse_bytes, parse_cpu
+
+
+class Settings(BaseModel):
+    """A section of the stack file. An unknown key is an error: Synapse and Kubernetes would silently ignore typos."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ResourceSettings(Settings):
+    """Size of one pod. Unset CPU limit means none."""
+
+    cpu: Cpu = Field(description="CPU requested by one pod, for example 500m or 2. The scheduler reserves it.")
+    memory: Size = Field(description="Memory requested by one pod, for example 1Gi. The scheduler reserves it.")
+    memory_limit: Size | None = Field(
+        default=None, description="Memory at which the pod is killed; the request when unset. Cache sizes follow it."
+    )
+    cpu_limit: Cpu | None = Field(
+        default=None, description="CPU at which the pod is throttled; none when unset (throttling costs latency)."
+    )
+
+    def resolved(self) -> Resources:
+        """The same in integers."""
+        return Resources(
+            cpu=parse_cpu(self.cpu),
+            memory=parse_bytes(self.memory),
+            memory_limit=parse_bytes(self.memory_limit or self.memory),
+            cpu_limit=parse_cpu(self.cpu_limit) if self.cpu_limit else None,
+        )
+
+
+PROVIDED = "(provided)"
+"""What a secret leaf holds after loading: its value has been taken out and is a Pulumi Output."""
+
+
+def _secret_leaf(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return PROVIDED
+    if value == PROVIDED:
+        return value
+    raise ValueError(
+        "must not stand here in clear: set it with `pulumi config set --secret --path 'matrix:stack.<key path>'`"
+    )
+
+
+SecretLeaf = Annotated[str, BeforeValidator(_secret_leaf, json_schema_input_type=dict[str, str])]
+"""A field whose value is a secret. In the file it is `secure: v1:…`; in the model it is only known to be there."""
