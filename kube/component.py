@@ -58,11 +58,34 @@ def metadata(
     namespace: str | None,
     labels: Mapping[str, str],
     annotations: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """`metadata` of a declared object."""
+) -> Any:
+    """`metadata` of a declared object. (Typed Any: Pulumi wants its own TypedDicts, and checks them at run time.)"""
     result: dict[str, Any] = {"name": name, "labels": dict(labels)}
     if namespace:
         result["namespace"] = namespace
     if annotations:
         result["annotations"] = dict(annotations)
     return result
+
+
+def spec(**fields: Any) -> Any:
+    """`spec` of a declared object, in the API's own camelCase. Fields that are None are left out."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def service_spec(
+    selector: Mapping[str, str],
+    ports: Mapping[str, int],
+    *,
+    headless: bool = False,
+    publish_not_ready: bool = False,
+    **more: Any,
+) -> Any:
+    """`spec` of a Service whose ports carry the names of the pods' ports (`targetPort` is the name)."""
+    return spec(
+        selector=dict(selector),
+        ports=[{"name": name, "port": port, "targetPort": name} for name, port in ports.items()],
+        clusterIP="None" if headless else None,
+        publishNotReadyAddresses=True if publish_not_ready else None,
+        **more,
+    )

@@ -210,7 +210,7 @@ def pod_template(
     host_aliases: Sequence[Spec] = (),
     pull_secrets: Sequence[str] = (),
     extra_labels: Mapping[str, str] | None = None,
-) -> Spec:
+) -> Any:
     """The pod template of a workload: placed on its pool, spread over nodes, secured, without an API token."""
     spec: Spec = {
         "automountServiceAccountToken": False,
@@ -250,7 +250,7 @@ def pod_template(
     return {"metadata": {"labels": {**workload.labels, **(extra_labels or {})}}, "spec": spec}
 
 
-def disruption_budget(workload: Workload, *, min_available: int | None = None) -> Spec:
+def disruption_budget(workload: Workload, *, min_available: int | None = None) -> Any:
     """Spec of a PodDisruptionBudget: one pod at a time may be taken away, unless a quorum asks for more."""
     rule: Spec = {"maxUnavailable": 1} if min_available is None else {"minAvailable": min_available}
     return {**rule, "selector": {"matchLabels": workload.selector}}

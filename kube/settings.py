@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from kube.pod import Resources
 from kube.quantity import Cpu, Size, parse_bytes, parse_cpu
@@ -40,11 +40,12 @@ PROVIDED = "(provided)"
 """What a secret leaf holds after loading: its value has been taken out and is a Pulumi Output."""
 
 
-def _secret_leaf(value: Any) -> Any:
+def _secret_leaf(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, dict) and set(value) == {"secure"}:
         return PROVIDED
-    if value == PROVIDED:
-        return value
+    # The engine hands us the decrypted text; stack.load says so, and takes the text out right after.
+    if value == PROVIDED or (isinstance(value, str) and (info.context or {}).get("decrypted")):
+        return PROVIDED
     raise ValueError(
         "must not stand here in clear: set it with `pulumi config set --secret --path 'matrix:stack.<key path>'`"
     )

@@ -1,0 +1,22 @@
+"""One package per system. Importing a system's pure modules loads no Pulumi: components are exported lazily."""
+
+from typing import TYPE_CHECKING, Any
+
+_EXPORTS = {
+    "RedisSentinel": "components.redis.component",
+}
+
+if TYPE_CHECKING:
+    from components.redis.component import RedisSentinel as RedisSentinel
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_EXPORTS)

@@ -1,0 +1,1 @@
+"""Redis (Valkey) with Sentinel: one instance for Synapse, one for LiveKit, in separate failure domains."""

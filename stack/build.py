@@ -1,0 +1,51 @@
+"""The components of a stack in dependency order: a table of contents of the platform."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi import Output, ResourceOptions
+
+from components import RedisSentinel
+from kube.component import Component
+from kube.secret_values import SecretValues
+from stack.plan import StackPlan
+
+
+class Platform(Component):
+    """A complete Matrix platform.
+
+    Pulumi type:  matrix:platform:Platform
+    Creates:      the Kubernetes provider, and every system below it
+    """
+
+    def __init__(self, plan: StackPlan, given: Mapping[str, Output[str]]) -> None:
+        provider = k8s.Provider(
+            "kubernetes",
+            enable_server_side_apply=True,
+            # ConfigMaps of ours are immutable and named by content; everything else may change in place.
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
+            # The client's own limits (50, 120) make several hundred objects wait for no one.
+            kube_client_settings={"qps": 200, "burst": 400},
+        )
+        super().__init__("matrix:platform:Platform", plan.platform.stack, None, ResourceOptions(providers=[provider]))
+        secrets = SecretValues("secrets", given, self.child())
+        namespace = k8s.core.v1.Namespace(
+            plan.platform.namespace,
+            metadata={
+                "name": plan.platform.namespace,
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            },
+            opts=self.child(),
+        )
+        inside = self.child(depends_on=[namespace])
+        RedisSentinel(plan.redis_synapse, secrets, inside)
+        RedisSentinel(plan.redis_livekit, secrets, inside)
+        self.register_outputs({})
+
+
+def build(plan: StackPlan, given: Mapping[str, Output[str]]) -> None:
+    """Declare the whole platform and export what a person needs next."""
+    Platform(plan, given)
+    pulumi.export("server_name", plan.platform.server_name)
