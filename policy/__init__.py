@@ -1,0 +1,1 @@
+"""What must not ship: rules that a preview enforces (`pulumi preview --policy-pack policy`)."""
