@@ -23,10 +23,16 @@ class SecretValues(Component):
     """
 
     def __init__(
-        self, name: str, given: Mapping[str, Output[str]] | None = None, opts: ResourceOptions | None = None
+        self,
+        name: str,
+        given: Mapping[str, Output[str]] | None = None,
+        *,
+        protect: bool = True,
+        opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("matrix:kube:SecretValues", name, None, opts)
         self._given = dict(given or {})
+        self._protect = protect
         self._values: dict[Rule, Output[str]] = {}
         self._keys: dict[str, tls.PrivateKey] = {}
         self.register_outputs({})
@@ -66,7 +72,7 @@ class SecretValues(Component):
             case Bytes():
                 return random.RandomBytes(rule.id, length=rule.length, opts=self.child()).base64
             case SigningKey():
-                seed = random.RandomBytes(rule.id, length=32, opts=self.child(protect=True)).base64
+                seed = random.RandomBytes(rule.id, length=32, opts=self.child(protect=self._protect)).base64
                 # Synapse's key files carry unpadded base64.
                 return seed.apply(lambda text: f"ed25519 {rule.version} {text.rstrip('=')}\n")
             case TlsKey():

@@ -13,6 +13,7 @@ from pulumi_policy import (
     ResourceValidationArgs,
     ResourceValidationPolicy,
 )
+
 from policy.rules import RULES, Declared, Rule
 
 

@@ -30,7 +30,7 @@ class Platform(Component):
             kube_client_settings={"qps": 200, "burst": 400},
         )
         super().__init__("matrix:platform:Platform", plan.platform.stack, None, ResourceOptions(providers=[provider]))
-        secrets = SecretValues("secrets", given, self.child())
+        secrets = SecretValues("secrets", given, protect=plan.platform.safety.protect, opts=self.child())
         namespace = k8s.core.v1.Namespace(
             plan.platform.namespace,
             metadata={
