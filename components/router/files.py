@@ -1,0 +1,93 @@
+"""The router's files: haproxy.cfg, its maps, error responses and well-known documents."""
+
+from components.router.backends import backends
+from components.router.endpoints import ALL
+from components.router.frontends import LIMITED_PATHS, frontends
+from components.router.layout import Layout
+from components.router.maps import federation_heads, internal_heads, map_file, method_maps, public_heads
+from components.router.plan import RouterPlan
+from components.router.responses import SECTION, error_files, http_errors, well_known_files
+from kube.files import ConfigFiles
+
+POD = Layout()
+
+
+def _resolvers(layout: Layout) -> str:
+    given = [f"nameserver dns{i} {address}" for i, address in enumerate(layout.nameservers)]
+    servers = "".join(f"    {line}\n" for line in given or ["parse-resolv-conf"])
+    return f"""
+resolvers cluster
+{servers}\
+    accepted_payload_size 8192
+    resolve_retries 2
+    timeout resolve 1s
+    timeout retry 500ms
+    hold valid 1s
+    # A pod that is gone has no name: its server goes at once. An outage of DNS itself must not empty the pools.
+    hold nx 3s
+    hold obsolete 3s
+    hold timeout 600s
+    hold refused 600s
+    hold other 600s
+"""
+
+
+def haproxy_cfg(plan: RouterPlan, layout: Layout = POD) -> str:
+    """haproxy.cfg. It runs in the foreground without a master: a changed file is a new pod."""
+    return f"""\
+global
+    maxconn {plan.max_connections}
+    nbthread {plan.threads}
+    log stdout format raw local0 info
+    hard-stop-after {plan.drain_seconds}s
+    # Idle connections of a stopping router are closed over this time, not all at once.
+    close-spread-time {min(plan.drain_seconds, 30)}s
+    # Health checks of many servers must not all fall on the same moment.
+    spread-checks 10
+    set-var proc.started date
+
+{http_errors(layout.errors_dir)}
+defaults
+    mode http
+    log global
+    errorfiles {SECTION}
+    option dontlognull
+    option redispatch 1
+    retries 3
+    retry-on conn-failure empty-response
+    http-reuse aggressive
+    timeout connect 1s
+    timeout client 60s
+    timeout http-request 10s
+    timeout http-keep-alive 65s
+    timeout queue 30s
+    timeout server 120s
+    timeout check 2s
+    option httpchk GET /health
+    default-server inter 2s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions \
+init-addr none resolvers cluster resolve-prefer ipv4
+{_resolvers(layout)}{frontends(plan, layout)}{backends(plan, layout)}"""
+
+
+def maps(plan: RouterPlan) -> dict[str, str]:
+    """Map file name -> text."""
+    result = {
+        "public.map": map_file(public_heads(plan.federation)),
+        "internal.map": map_file(internal_heads(plan.federation)),
+        "limited.map": map_file({f"{prefix}/{path}": "1" for prefix in ALL for path in LIMITED_PATHS}),
+    }
+    if plan.federation:
+        result["federation.map"] = map_file(federation_heads())
+    entries = method_maps(pool.pool for pool in plan.pools)
+    return result | {f"{method.lower()}.map": map_file(table) for method, table in entries.items()}
+
+
+def config_files(plan: RouterPlan) -> ConfigFiles:
+    """haproxy.cfg, maps and well-known documents."""
+    data = {"haproxy.cfg": haproxy_cfg(plan), **maps(plan), **well_known_files(plan)}
+    return ConfigFiles(base=plan.name, namespace=plan.namespace, data=data)
+
+
+def errors(plan: RouterPlan) -> ConfigFiles:
+    """Error responses: a ConfigMap of their own, since they end their lines as HTTP does."""
+    return ConfigFiles(base=f"{plan.name}-errors", namespace=plan.namespace, data=error_files())
