@@ -16,23 +16,30 @@ SLOW_START_SECONDS = 20
 FALLBACK_ID = 1_000_000
 """Ring number of main in another pool: above any slot's."""
 
+# The parameters of `Authorization: X-Matrix` come in any order, quoted (\\x22) or not. The router's only regular
+# expression, and federation's alone.
+_ORIGIN = r"^X-Matrix.*[ ,]origin=\x22?([^\x22,]+).*$"
+
+# syt_<localpart in base64>_<random>_<checksum>: all devices of a user have one key, and keep it after a new login.
+# A token of another form stands for itself. Without a token there is no key, and requests go round.
+_USER = """\
+    acl chosen var(txn.choice) -m found
+    http-request set-var(txn.choice) var(txn.token),field(2,_) if !chosen { var(txn.token) -m beg syt_ }
+    http-request set-var(txn.choice) var(txn.token) unless chosen
+"""
+
 _KEYS: dict[Choice, str] = {
-    # syt_<localpart in base64>_<random>_<checksum>: all devices of a user have one key, and keep it after a new login.
-    Choice.USER: """\
-    http-request set-var(txn.choice) var(txn.token),field(2,_) if { var(txn.token) -m beg syt_ }
-    http-request set-var(txn.choice) var(txn.token) unless { var(txn.choice) -m found }
-""",
+    Choice.USER: _USER,
     # The parameter as its own text, so that %21 and ! are one room.
     Choice.PATH: """\
     http-request set-var(txn.choice) path,field(6,/),url_dec if { var(txn.area) -m str p6 }
     http-request set-var(txn.choice) path,field(7,/),url_dec if { var(txn.area) -m str p7 }
-    http-request set-var(txn.choice) var(txn.token),field(2,_) unless { var(txn.choice) -m found }
-""",
-    # The only regular expression of the router: the parameters of X-Matrix come in any order, quoted or not.
-    Choice.ORIGIN: """\
-    http-request set-var(txn.choice) req.hdr(authorization),regsub('^X-Matrix.*[ ,]origin="?([^",]+).*$','\\1',i) """
-    """if { req.hdr(authorization) -m beg -i X-Matrix }
-    http-request set-var(txn.choice) src unless { var(txn.choice) -m found }
+"""
+    + _USER,
+    Choice.ORIGIN: f"""\
+    http-request set-var(txn.choice) 'req.fhdr(authorization),regsub("{_ORIGIN}","\\1",i)' \
+if {{ req.fhdr(authorization) -m beg -i X-Matrix }}
+    http-request set-var(txn.choice) src unless {{ var(txn.choice) -m found }}
 """,
     # …/download/<server>/<media id>; a new upload has no id and goes round.
     Choice.MEDIA: """\

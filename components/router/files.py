@@ -20,9 +20,10 @@ resolvers cluster
 {servers}\
     accepted_payload_size 8192
     resolve_retries 2
-    timeout resolve 1s
+    # Two questions in five seconds for each slot; the cluster's DNS caches for five seconds itself.
+    timeout resolve 2s
     timeout retry 500ms
-    hold valid 1s
+    hold valid 2s
     # A pod that is gone has no name: its server goes at once. An outage of DNS itself must not empty the pools.
     hold nx 3s
     hold obsolete 3s

@@ -21,8 +21,8 @@ LIMIT_ENTRIES = 100_000
 # The path without its query, and never a header: no token can be in a log line.
 LOG_FORMAT = (
     "%{+json}o %(time)[accept_date(ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)] %(client)ci %(listener)f %(pool)b %(server)s "
-    "%(method)HM %(path)[var(txn.log_path)] %(status:int)ST %(bytes:int)B %(wait_ms:int)Tw %(connect_ms:int)Tc "
-    "%(response_ms:int)Tr %(total_ms:int)Ta %(ended)ts %(retries:str)rc %(pool_connections:int)bc %(queue:int)bq"
+    "%(method)HM %(path)[var(txn.log_path)] %(status:sint)ST %(bytes:sint)B %(wait_ms:sint)Tw %(connect_ms:sint)Tc "
+    "%(response_ms:sint)Tr %(total_ms:sint)Ta %(ended)ts %(retries:str)rc %(pool_connections:sint)bc %(queue:sint)bq"
 )
 
 STARTUP_SECONDS = 20
@@ -159,7 +159,6 @@ def _listener(plan: RouterPlan, layout: Layout, name: str, port: int, *, limited
     return f"""
 frontend {name}
     bind {layout.bind(port)}
-    option httplog
     log-format "{LOG_FORMAT}"
 {"".join(rules)}{_pool(layout)}{initial_sync(plan)}{_body_size()}
     use_backend local unless {{ var(txn.area) -m beg p }}

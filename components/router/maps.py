@@ -75,19 +75,14 @@ SHAPES: Mapping[str, str] = _shapes()
 """Beginning of a path -> which of its fields is skipped."""
 
 
+def _shape(path: str) -> str:
+    """Shape of a path or template: the longest beginning decides, as in HAProxy."""
+    return _longest(SHAPES, path) or Area.PLAIN
+
+
 def _entry(path: str) -> str:
-    """The map entry of a path template."""
-    split = _Split.of(path)
-    if split is None:
-        return f"{path}/{END}"
-    if split.head not in SHAPES:
-        return split.head
-    fixed: list[str] = []
-    for segment in split.rest:
-        if _is_parameter(segment):
-            return f"{split.head}*/{''.join(f'{s}/' for s in fixed)}"
-        fixed.append(segment)
-    return f"{split.head}*/" + (f"{'/'.join(fixed)}/{END}" if fixed else "")
+    """The map entry of a path template: its key up to the first parameter that is not skipped."""
+    return key(path, _shape(path)).partition("{")[0]
 
 
 class ConflictError(ValueError):
@@ -183,5 +178,4 @@ def area(heads: Mapping[str, str], path: str) -> str:
 def lookup(method: str, path: str, maps: Mapping[str, Mapping[str, str]]) -> Pool:
     """The pool of a request without regard to its query. The model that the live test holds HAProxy to."""
     entries = maps.get("GET" if method == "HEAD" else method, {})
-    shape = _longest({"/": Area.PLAIN, **SHAPES}, path) or Area.PLAIN
-    return Pool(_longest(entries, key(path, shape)) or Pool.MAIN)
+    return Pool(_longest(entries, key(path, _shape(path))) or Pool.MAIN)
