@@ -1,4 +1,4 @@
-"""A small Kubernetes API client: JSON over HTTPS with the sandbox's own kubeconfig. Safe to use from several threads."""
+"""A small Kubernetes API client: JSON over HTTPS with the sandbox's own kubeconfig. Threads may share it."""
 
 import base64
 import http.client

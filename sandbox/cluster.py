@@ -86,7 +86,8 @@ def _start(state: Path) -> Cluster:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=state,
-            env=environment() | {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CACHE_HOME") if name in os.environ},
+            env=environment()
+            | {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CACHE_HOME") if name in os.environ},
             start_new_session=True,
         )
     deadline = time.monotonic() + _START_SECONDS

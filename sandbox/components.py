@@ -121,7 +121,6 @@ def prepare(state: Path) -> tuple[list[Component], Path]:
             "concurrent-deployment-syncs": 20,
             "concurrent-statefulset-syncs": 20,
             "node-monitor-grace-period": "180s",  # a busy two-core machine may delay a lease; that is no lost node
-            "controllers": "*,-nodeipam,-cloud-node-lifecycle,-node-route,-service-lb-controller,-ttl-after-finished",
         },
         "kube-scheduler": {
             "config": state / "scheduler.json",

@@ -1,4 +1,4 @@
-"""Keys and certificates of one sandbox cluster: made at first start, kept in its state directory, worth nothing outside."""
+"""Keys and certificates of one sandbox cluster: made at first start, kept in its state, worth nothing outside."""
 
 import base64
 import datetime

@@ -2,7 +2,7 @@
 
 
 class SandboxError(Exception):
-    """An expected failure, told in words: what failed, and what to do. The command line prints it without a traceback."""
+    """An expected failure in words: what failed, and what to do. The command line prints it without a traceback."""
 
     def __init__(self, what: str, *, hint: str = "", detail: str = "") -> None:
         self.what = what

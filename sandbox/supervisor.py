@@ -123,6 +123,7 @@ class Supervisor:
             self.start(by_name[name])
         self.record("starting", "custom resource definitions")
         apply_crds(api)
+        self.wait_until(lambda: crds_served(api))
         self.seconds["custom resource definitions"] = time.monotonic() - self.began
         for name in ("kwok", "simulated-operators"):
             self.start(by_name[name])
@@ -192,6 +193,20 @@ def apply_crds(api: Api) -> None:
         list(pool.map(apply, files))
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sandbox"}, **marker}
     api.apply("/api/v1/namespaces/kube-system/configmaps/sandbox", body)
+
+
+def crds_served(api: Api) -> bool:
+    """Whether every definition answers in discovery; what starts before that misses it or stops."""
+    wanted: dict[str, set[str]] = {}
+    for definition in api.list(group("apiextensions.k8s.io/v1", "customresourcedefinitions")):
+        for version in definition["spec"]["versions"]:
+            if version["served"]:
+                path = f"/apis/{definition['spec']['group']}/{version['name']}"
+                wanted.setdefault(path, set()).add(definition["spec"]["names"]["plural"])
+    return all(
+        plurals <= {resource["name"] for resource in api.request("GET", path)["resources"]}
+        for path, plurals in wanted.items()
+    )
 
 
 if __name__ == "__main__":

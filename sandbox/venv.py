@@ -1,4 +1,4 @@
-"""`python3 -m sandbox.venv`: the virtual environment, from requirements.lock with its hashes. Needs Python's own library only.
+"""`python3 -m sandbox.venv`: the virtual environment, from requirements.lock with its hashes. Standard library only.
 
 `.venv` is a symbolic link into the cache, keyed by the lock file and the interpreter: a changed lock makes a new
 environment, an unchanged one costs nothing.

@@ -52,8 +52,7 @@ class Certificates:
             "metadata": {
                 "name": spec["secretName"],
                 "labels": template.get("labels", {}) | {"controller.cert-manager.io/fao": "true"},
-                "annotations": template.get("annotations", {})
-                | {"cert-manager.io/certificate-name": metadata["name"]},
+                "annotations": template.get("annotations", {}) | {"cert-manager.io/certificate-name": metadata["name"]},
             },
             "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
         }

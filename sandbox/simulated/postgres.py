@@ -1,4 +1,4 @@
-"""Simulated CloudNativePG: instance pods, claims, services and the application Secret of a Cluster; Deployments of Poolers.
+"""Simulated CloudNativePG: instance pods, claims, services and application Secret of a Cluster; Deployments of Poolers.
 
 The pods carry the Cluster's resources, placement and storage, so the real scheduler proves that they fit. They are
 owned by the Cluster, so the real garbage collector removes them with it.
@@ -16,7 +16,11 @@ from sandbox.simulated.addresses import now
 _GROUP = "postgresql.cnpg.io/v1"
 _HASH = "sandbox.invalid/instance-hash"
 _HEALTHY = "Cluster in healthy state"
-_SERVICES = {"rw": {"cnpg.io/instanceRole": "primary"}, "ro": {"cnpg.io/instanceRole": "replica"}, "r": {}}
+_SERVICES: dict[str, dict[str, str]] = {
+    "rw": {"cnpg.io/instanceRole": "primary"},
+    "ro": {"cnpg.io/instanceRole": "replica"},
+    "r": {},
+}
 
 
 class Postgres:
@@ -163,7 +167,7 @@ class Postgres:
         pod = template.setdefault("spec", {})
         container = {"name": "pgbouncer", "image": "pgbouncer", "securityContext": _container_security()}
         given = pod.get("containers", [])
-        first = next((c for c in given if c["name"] == "pgbouncer"), {})
+        first: Json = next((c for c in given if c["name"] == "pgbouncer"), {})
         pod["containers"] = [container | first, *(c for c in given if c["name"] != "pgbouncer")]
         pod.setdefault("securityContext", _pod_security(998))
         instances = int(pooler["spec"].get("instances", 1))
@@ -222,7 +226,7 @@ def _owner(item: Json) -> Json:
 def _claims_of(cluster: Json, instance: str) -> dict[str, Any]:
     """Claim names of one instance, with the part of the Cluster that describes each."""
     spec = cluster["spec"]
-    claims = {instance: spec.get("storage", {})}
+    claims: dict[str, Any] = {instance: spec.get("storage", {})}
     if "walStorage" in spec:
         claims[f"{instance}-wal"] = spec["walStorage"]
     for space in spec.get("tablespaces", []):
