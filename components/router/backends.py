@@ -83,7 +83,7 @@ def _server(server: Server, pool: RouterPool, layout: Layout) -> str:
     watched = (
         f"track {pool.tracks}/{server.name}"
         if pool.tracks
-        else f"check port {address.health_port} observe layer4 error-limit 3 on-error mark-down"
+        else f"check port {address.health_port} observe layer4 error-limit 1 on-error fastinter"
     )
     slow = f" slowstart {SLOW_START_SECONDS}s" if pool.traits.choice is Choice.USER and not pool.tracks else ""
     return (

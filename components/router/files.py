@@ -53,11 +53,19 @@ defaults
     log global
     errorfiles {SECTION}
     option dontlognull
+    # A connection that fails is tried on another server at once; an answer that does not come, for GET only
+    # (backends.py). A request that waits on a process whose node has vanished gets no sign of it: keep-alive probes
+    # find out after 11 s, and a GET is then asked of another process.
     option redispatch 1
     retries 3
     retry-on conn-failure empty-response
+    option srvtcpka
+    srvtcpka-idle 5s
+    srvtcpka-intvl 2s
+    srvtcpka-cnt 3
     http-reuse aggressive
-    timeout connect 1s
+    # One repeated SYN (after 1 s) must fit: Synapse's accept queue is short, and a full one drops SYNs.
+    timeout connect 2s
     timeout client 60s
     timeout http-request 10s
     timeout http-keep-alive 65s
@@ -65,8 +73,12 @@ defaults
     timeout server 120s
     timeout check 2s
     option httpchk GET /health
-    default-server inter 2s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions \
-init-addr none resolvers cluster resolve-prefer ipv4
+    # A failed connection makes the next health check come at once, and two failed checks take the server out: less
+    # than a second for a process that died. The check decides, not the connection: a burst that overflows an accept
+    # queue must not take a living process out. There is no `on-marked-down shutdown-sessions`: it would also cut the
+    # very requests that are being tried again elsewhere.
+    default-server inter 1s fastinter 300ms downinter 1s fall 2 rise 2 init-addr none resolvers cluster \
+resolve-prefer ipv4
 {_resolvers(layout)}{frontends(plan, layout)}{backends(plan, layout)}"""
 
 

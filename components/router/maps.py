@@ -124,17 +124,16 @@ _WELL_KNOWN = {
 }
 
 
-def _shapes_below(*prefixes: str) -> dict[str, str]:
-    return {head: shape for head, shape in SHAPES.items() if head.startswith(prefixes)}
+def _shapes_below(*prefixes: str, but: tuple[str, ...] = ()) -> dict[str, str]:
+    return {head: s for head, s in SHAPES.items() if head.startswith(prefixes) and not (but and head.startswith(but))}
 
 
 def public_heads(federation: bool) -> dict[str, str]:
     """What clients reach. With federation off, other servers' paths do not exist, except for OpenID's userinfo:
     services of ours (and widgets) check a user's identity there."""
-    heads = {**_WELL_KNOWN, **_CLIENT, **_shapes_below("/_matrix/"), _ADMIN: Area.CLOSED}
-    if federation:
-        return heads
-    return {**heads, **dict.fromkeys(_FEDERATION, Area.UNRECOGNIZED), _OPENID: Area.PLAIN}
+    closed = () if federation else _FEDERATION
+    heads = {**_WELL_KNOWN, **_CLIENT, **_shapes_below("/_matrix/", but=closed), _ADMIN: Area.CLOSED}
+    return heads if federation else {**heads, **dict.fromkeys(closed, Area.UNRECOGNIZED), _OPENID: Area.PLAIN}
 
 
 def internal_heads(federation: bool) -> dict[str, str]:
