@@ -103,10 +103,12 @@ CONTAINER_SECURITY: Spec = {
 }
 
 
-def http_probe(path: str, port: int | str, *, period: int = 10, timeout: int = 5, failures: int = 3) -> Spec:
-    """HTTP GET probe; seconds."""
+def http_probe(
+    path: str, port: int | str, *, period: int = 10, timeout: int = 5, failures: int = 3, tls: bool = False
+) -> Spec:
+    """HTTP GET probe; seconds. With `tls` over HTTPS: the kubelet does not verify the certificate."""
     return {
-        "httpGet": {"path": path, "port": port},
+        "httpGet": {"path": path, "port": port, **({"scheme": "HTTPS"} if tls else {})},
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,
