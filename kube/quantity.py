@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -55,8 +55,8 @@ def _check_cpu(text: str) -> str:
     return text
 
 
-Size = Annotated[str, AfterValidator(_check_size)]
+Size = Annotated[str, AfterValidator(_check_size), Field(json_schema_extra={"pattern": _MEMORY.pattern})]
 """A settings field that holds a Kubernetes size (`16Gi`)."""
 
-Cpu = Annotated[str, AfterValidator(_check_cpu)]
+Cpu = Annotated[str, AfterValidator(_check_cpu), Field(json_schema_extra={"pattern": _CPU.pattern})]
 """A settings field that holds a Kubernetes CPU amount (`250m`, `2`)."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from kube.pod import Resources
 from kube.quantity import Cpu, Size, parse_bytes, parse_cpu
@@ -51,5 +51,12 @@ def _secret_leaf(value: Any, info: ValidationInfo) -> Any:
     )
 
 
-SecretLeaf = Annotated[str, BeforeValidator(_secret_leaf, json_schema_input_type=dict[str, str])]
+_SECRET_SCHEMA = {
+    "type": "object",
+    "required": ["secure"],
+    "properties": {"secure": {"type": "string", "description": "Ciphertext, written by `pulumi config set --secret`."}},
+    "additionalProperties": False,
+}
+
+SecretLeaf = Annotated[str, BeforeValidator(_secret_leaf), WithJsonSchema(_SECRET_SCHEMA, mode="validation")]
 """A field whose value is a secret. In the file it is `secure: v1:…`; in the model it is only known to be there."""
