@@ -98,7 +98,7 @@ class Engine:
             program = toolchain.binary("pulumi-resource-kubernetes")
             words = f"official code, built from its Go module ({module})"
         else:
-            program = SANDBOX / "providers" / name / f"pulumi-resource-{name}"
+            program = SANDBOX / "providers" / "bin" / f"pulumi-resource-{name}"
             words = f"stand-in of the sandbox for {version} (the official plugin is not installed)"
         directory = self.home / "plugins" / f"resource-{name}-v{version}"
         directory.mkdir(exist_ok=True)

@@ -28,12 +28,12 @@ def wanted(stack_file: Path) -> tuple[list[Json], list[str]]:
 def serve(api: Api, stack_file: Path) -> int:
     """Create, replace and delete nodes and storage classes until they are the stack's; how many nodes changed."""
     nodes, classes = wanted(stack_file)
-    changed = _serve_nodes(api, nodes)
-    _serve_classes(api, classes)
+    changed = serve_nodes(api, nodes)
+    serve_classes(api, classes)
     return changed
 
 
-def _serve_nodes(api: Api, nodes: list[Json]) -> int:
+def serve_nodes(api: Api, nodes: list[Json]) -> int:
     manifests = {node["metadata"]["name"]: _marked(node) for node in nodes}
     existing = {node["metadata"]["name"]: node for node in api.list(core("nodes"))}
     changed = 0
@@ -68,7 +68,7 @@ def _same(manifest: Json, node: Json) -> bool:
     return essence(manifest) == essence(node)
 
 
-def _serve_classes(api: Api, names: list[str]) -> None:
+def serve_classes(api: Api, names: list[str]) -> None:
     collection = "storage.k8s.io/v1"
     for existing in api.list(group(collection, "storageclasses")):
         if existing["metadata"]["name"] not in names:

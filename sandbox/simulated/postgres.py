@@ -197,7 +197,7 @@ class Postgres:
             self._api.merge(group(_GROUP, "poolers", namespace, name) + "/status", {"status": {"instances": instances}})
 
     def _create(self, path: str, version: str, kind: str, name: str, owner: Json, body: Json) -> None:
-        metadata = {"name": name, "ownerReferences": [_owner(owner)]}
+        metadata: Json = {"name": name, "ownerReferences": [_owner(owner)]}
         if owner["kind"] == "Cluster":
             metadata["labels"] = {"cnpg.io/cluster": owner["metadata"]["name"]}
         self._api.create(path, {"apiVersion": version, "kind": kind, "metadata": metadata, **body})
