@@ -147,7 +147,7 @@ class CertRequest(Resource):
 class _Certificate(Resource):
     """What self-signed and signed certificates share: uses, validity, renewal."""
 
-    def computed_in_preview(self) -> Mapping[str, Any]:
+    def planned_outputs(self) -> Mapping[str, Any]:
         return {"readyForRenewal": False}
 
     def refreshed(self, state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -99,8 +99,8 @@ class Resource(ABC):
                 planned[name] = Secret(value) if spec.secret and not isinstance(value, Secret) else value
         return planned
 
-    def computed_in_preview(self) -> Mapping[str, Any]:
-        """Computed outputs known before the resource is made."""
+    def planned_outputs(self) -> Mapping[str, Any]:
+        """Outputs that every plan sets anew, so that they are known before the resource is made."""
         return {}
 
     def refreshed(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -127,6 +127,9 @@ class Resource(ABC):
                 # From nothing to an empty value or back: recorded, but the value made from it is the same.
                 replaces = spec.replaces and bool(_present(old) or _present(new))
                 changes[name] = Change(added=old is None, deleted=new is None, replaces=replaces)
+        for name, value in self.planned_outputs().items():
+            if recorded.get(name, value) != value:
+                changes[name] = Change(added=False, deleted=False, replaces=False, of_input=False)
         stale = self.stale(recorded, planned)
         if stale:
             changes[stale] = Change(added=False, deleted=False, replaces=True, of_input=False)
@@ -137,16 +140,16 @@ class Resource(ABC):
         planned = self.plan(inputs)
         if preview:
             unknown = dict.fromkeys(self.outputs, UNKNOWN)
-            return "", planned | self._marked(unknown | dict(self.computed_in_preview()))
+            return "", planned | self._marked(unknown | dict(self.planned_outputs()))
         if not is_known(planned):
             raise ProviderError("an input is still unknown although this is no preview")
         made = self.make(plain(planned))
         return made.id, planned | self._marked(made.outputs)
 
     def update(self, state: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """State after a change in place: outputs stay."""
-        kept = {name: state[name] for name in self.outputs if name in state}
-        return self.plan(inputs) | self._marked(kept)
+        """State after a change in place: what was made stays."""
+        made = {name: state[name] for name in self.outputs if name in state}
+        return self.plan(inputs) | self._marked(made | dict(self.planned_outputs()))
 
     def read(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """State after a refresh."""

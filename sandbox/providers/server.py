@@ -65,7 +65,7 @@ def _split(urn: str) -> tuple[str, str]:
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """One provider package: `random` or `tls`. Keeps no state; the engine does.
 
-    Survives:  an engine that is killed (ends itself), Ctrl-C in the terminal (the engine decides what is finished)
+    Survives:  nothing, and need not; when the engine that started it is killed, it ends too
     """
 
     def __init__(self, package: str, resources: Iterable[Resource]) -> None:
@@ -187,8 +187,10 @@ def _kind(change: Change) -> Any:
 def serve(package: str, resources: Iterable[Resource]) -> None:
     """Listen on a free loopback port, print it on the first line of stdout, serve until the engine is gone."""
     engine = os.getppid()
-    # Ctrl-C reaches the whole terminal; the engine wants its providers to finish what it has begun.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    terminated = threading.Event()
+    # The engine ends its providers by SIGINT. A Ctrl-C does not get here: they are a process group of their own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: terminated.set())
     options = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
     server = grpc.server(ThreadPoolExecutor(max_workers=8), options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package, resources), server)
@@ -196,8 +198,6 @@ def serve(package: str, resources: Iterable[Resource]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    terminated = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     while not terminated.wait(_ORPHAN_CHECK) and os.getppid() == engine:
         pass
     server.stop(grace=1).wait()
