@@ -40,7 +40,8 @@ def read_stack_text(text: str, source: str) -> StackSettings:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise StackError(source, [Problem(path="", rule=f"is not YAML{line}: {error}")]) from None
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise StackError(source, [Problem(path="", rule=f"is not YAML{line}: {what}")]) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict) or CONFIG_KEY not in config:
         raise StackError(source, [Problem(path="", rule=f"has no `config:` with the key `{CONFIG_KEY}`")])
