@@ -27,8 +27,8 @@ def up(stack: str) -> int:
     for name, words in session.providers.items():
         print(f"provider {name}: {words}")
     start = time.monotonic()
-    config = session.config_file(stack)
     session.serve(stack)
+    config = session.config_file(stack)
     session.seconds["nodes"] = time.monotonic() - start
     _tell_overrides(source)
     result = _engine(session, "up", stack, config)

@@ -1,7 +1,8 @@
 """Builds every program of the sandbox from the Go module registry, once, into the cache. Python's own library only.
 
-Each program lies in a directory of its own, named by a hash of what decides its content: go.mod and go.sum of its module
-below `sandbox/tools`, our own sources there, linker flags, and the Go version. It is built aside and renamed into place, so an interrupted build leaves nothing half. Go verifies every download against the committed go.sum.
+Each program lies in a directory of its own, named by a hash of what decides its content: go.mod and go.sum of its
+module below `sandbox/tools`, our own sources there, linker flags, the Go version. It is built aside and renamed into
+place, so an interrupted build leaves nothing half. Go verifies every download against the committed go.sum.
 """
 
 import hashlib

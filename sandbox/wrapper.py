@@ -49,9 +49,9 @@ def prepare(arguments: list[str]) -> list[str]:
     with quiet_stdout():
         session = Session.open()
         chosen = stack or os.environ.get("PULUMI_STACK") or session.serving or "small"
-        config = session.config_file(chosen)
         if command in _DEPLOYING:
-            session.serve(chosen)
+            session.serve(chosen)  # before the stack is looked up: emptying the cluster forgets its stacks
+        config = session.config_file(chosen)
         if not stack:
             print(f"stack: {chosen}", flush=True)
             arguments = [*arguments, "--stack", chosen]
