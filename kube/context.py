@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kube.flows import API_SERVER, API_SERVER_PORTS, Addresses, Flow, Pods
 from kube.images import Images
 from kube.names import pod_host, service_host
 
@@ -43,6 +44,7 @@ class Platform:
     safety: Safety
     pull_secrets: tuple[str, ...] = ()
     host_aliases: tuple[Mapping[str, Any], ...] = field(default=())
+    api_server: Addresses = API_SERVER
 
     def service(self, name: str, namespace: str | None = None) -> str:
         """Fully qualified name of a Service (in our main namespace unless told)."""
@@ -51,6 +53,10 @@ class Platform:
     def pod(self, statefulset: str, ordinal: int, headless: str, namespace: str | None = None) -> str:
         """Fully qualified name of one StatefulSet pod."""
         return pod_host(statefulset, ordinal, headless, namespace or self.namespace, self.cluster_domain)
+
+    def api_client(self, source: Pods, why: str) -> Flow:
+        """The flow of pods that talk to the Kubernetes API (few do: ours carry no service-account token)."""
+        return Flow(source=source, target=self.api_server, ports=API_SERVER_PORTS, why=why)
 
     @property
     def pod_defaults(self) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Flow:
     why: str
 
 
+API_SERVER = Addresses(name="Kubernetes API")
+"""The API server runs on nodes, outside the pod network. Where it answers is a setting (`network.api_server`)."""
+API_SERVER_PORTS = (Port(443), Port(6443))
+"""The Service's port and the server's own: some network plugins judge before the translation, some after."""
+
 DNS = AnyPodIn(name="cluster DNS", namespace="kube-system")
 DNS_PORTS = (Port(53, "UDP"), Port(53, "TCP"))
 

@@ -1,8 +1,10 @@
 """Base of all settings models: frozen, nothing unknown accepted, every field explained."""
 
+import re
+from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from kube.pod import Resources
 from kube.quantity import Cpu, Size, parse_bytes, parse_cpu
@@ -60,3 +62,27 @@ _SECRET_SCHEMA = {
 
 SecretLeaf = Annotated[str, BeforeValidator(_secret_leaf), WithJsonSchema(_SECRET_SCHEMA, mode="validation")]
 """A field whose value is a secret. In the file it is `secure: v1:…`; in the model it is only known to be there."""
+
+
+_HOST = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$")
+
+
+def _check_host(value: str) -> str:
+    if not _HOST.match(value):
+        raise ValueError("must be a fully qualified host name in lower case, such as chat.example.org")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
+"""A field that holds a fully qualified host name."""
+
+
+def _check_network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be an address range such as 10.0.0.0/8 or fd00::/8: {error}") from None
+
+
+Network = Annotated[str, AfterValidator(_check_network)]
+"""A field that holds an address range in CIDR notation; host bits are an error."""

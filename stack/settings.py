@@ -1,24 +1,10 @@
 """The stack file, typed: everything that an operator may write below `matrix:stack`."""
 
-import re
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from components.redis.settings import RedisSettings
-from kube.settings import Settings
+from kube.settings import Host, Settings
 from stack.nodes import NodePool
-
-_HOST = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$")
-
-
-def _check_host(value: str) -> str:
-    if not _HOST.match(value):
-        raise ValueError("must be a fully qualified host name in lower case, such as chat.example.org")
-    return value
-
-
-Host = Annotated[str, AfterValidator(_check_host)]
 
 
 class StorageClassSettings(Settings):

@@ -1,0 +1,1 @@
+"""Namespaces with Pod Security, and network policies from the list of flows."""
