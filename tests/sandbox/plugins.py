@@ -96,7 +96,9 @@ class Made:
         # The type of a resource with a parent begins with the parent's type.
         self.urn = f"urn:pulumi:dev::platform::matrix:kube:SecretValues${token}::{name}"
         self._stub = plugin.stub
-        self.id, self.state, self.inputs = "", {}, dict[str, Any]()
+        self.id = ""
+        self.state: dict[str, Any] = {}
+        self.inputs: dict[str, Any] = {}
         self.inputs = self.checked(inputs)
 
     def failures(self, inputs: Mapping[str, Any]) -> list[str]:

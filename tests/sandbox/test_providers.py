@@ -237,7 +237,7 @@ def test_a_provider_ends_soon_after_an_engine_that_was_killed(tmp_path: Path) ->
     engine = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True).wait()"
     plugin = tmp_path / "pid"
     start = f'echo $$ > "{plugin}"; exec "$0" "$@"'
-    command = [sys.executable, "-c", engine, "sh", "-c", start, BIN / "pulumi-resource-random", "127.0.0.1:9"]
+    command = [sys.executable, "-c", engine, "sh", "-c", start, str(BIN / "pulumi-resource-random"), "127.0.0.1:9"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as killed:
         assert killed.stdout is not None
         assert killed.stdout.readline().strip().isdigit()
