@@ -45,7 +45,8 @@ def up(stack: str) -> int:
 
 def _engine(session: Session, operation: str, stack: str, config: Path) -> Result:
     progress = Progress(f"pulumi {operation}")
-    result = session.engine.run(operation, project(), stack, config_file=config, progress=progress)
+    rules = [] if operation == "destroy" else ["--policy-pack", str(session.engine.policy_pack())]
+    result = session.engine.run(operation, project(), stack, config_file=config, arguments=rules, progress=progress)
     progress.close()
     return result
 
@@ -115,6 +116,7 @@ def preview(stack: str) -> int:
     config = session.config_file(stack)
     _tell_overrides(stackfile.committed(stack))
     command = [str(session.state / "engine" / "pulumi"), "preview", "--stack", stack, "--config-file", str(config)]
+    command += ["--policy-pack", str(session.engine.policy_pack())]
     return subprocess.run(command, cwd=project(), env=session.engine.variables(), check=False).returncode
 
 

@@ -109,6 +109,20 @@ class Engine:
         starter.chmod(0o755)
         return words
 
+    def policy_pack(self) -> Path:
+        """The platform's policy pack as this engine can start it.
+
+        The language host cannot start packs for an engine of this version, so the pack is given a runtime of the
+        sandbox's own, whose plugin starts the very same file.
+        """
+        directory = self.state / "policy"
+        directory.mkdir(exist_ok=True)
+        (directory / "PulumiPolicy.yaml").write_text("description: the platform's rules\nruntime: pythonpack\n")
+        entry = directory / "__main__.py"
+        if not entry.is_symlink():
+            entry.symlink_to(CHECKOUT / "policy" / "__main__.py")
+        return directory
+
     # ---- running -----------------------------------------------------------------------------------------------------
 
     def environment(self) -> dict[str, str]:

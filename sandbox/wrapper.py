@@ -55,7 +55,15 @@ def prepare(arguments: list[str]) -> list[str]:
         if not stack:
             print(f"stack: {chosen}", flush=True)
             arguments = [*arguments, "--stack", chosen]
+    pack = str(session.engine.policy_pack())
+    before = ["", *arguments[:-1]]
+    arguments = [pack if _is_our_pack(b, text) else text for b, text in zip(before, arguments, strict=True)]
     return [*arguments, "--config-file", str(config)]
+
+
+def _is_our_pack(before: str, text: str) -> bool:
+    """Whether `text` names the platform's policy pack, which this engine needs in another form."""
+    return before == "--policy-pack" and Path(text).resolve() == CHECKOUT / "policy"
 
 
 def main() -> None:
