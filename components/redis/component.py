@@ -54,6 +54,7 @@ class RedisSentinel(Component):
         auth_env = {"REDISCLI_AUTH": plan.password.env()}
         mounts = {CONFIG_DIR: "config", AUTH_DIR: "auth"}
         ping = ["sh", "-c", f"valkey-cli -p {REDIS_PORT} ping | grep -qE 'PONG|LOADING|MASTERDOWN'"]
+        linked = f"valkey-cli -p {REDIS_PORT} info replication | grep -qE 'role:master|master_link_status:up'"
         valkey = Container(
             name="valkey",
             image=plan.image,
@@ -65,7 +66,9 @@ class RedisSentinel(Component):
             writable={DATA_DIR: "data"},
             startup=exec_probe(ping, period=2, failures=60),
             readiness=exec_probe(["sh", "-c", f"valkey-cli -p {REDIS_PORT} ping | grep -q PONG"], period=5),
-            liveness=exec_probe(ping, period=10, failures=6),
+            # A replica that follows a dead primary for a minute was missed by the Sentinels' failover (they had not
+            # yet heard of it). Started again, it asks them whom to follow.
+            liveness=exec_probe(["sh", "-c", linked], period=10, failures=6),
         )
         ask = ["sh", "-c", f"valkey-cli -p {SENTINEL_PORT} ping | grep -q PONG"]
         sentinel = Container(

@@ -25,9 +25,8 @@ save ""
 appendonly no
 maxmemory {plan.max_memory}
 maxmemory-policy {plan.eviction}
-# A primary that has lost every replica refuses writes, so that a split network has one writer at most.
-min-replicas-to-write 1
-min-replicas-max-lag 10
+# No min-replicas-to-write: a primary that has just been promoted alone must take writes at once. Nothing here is a
+# record, and the proxy follows the Sentinels' majority, so a primary that was cut off gets no new client.
 replica-serve-stale-data yes
 repl-diskless-sync yes
 repl-diskless-sync-delay 0
