@@ -1,5 +1,6 @@
 """Turns secret rules into values: the only place where a secret comes to be."""
 
+import base64
 from collections.abc import Mapping
 
 import pulumi
@@ -9,7 +10,7 @@ import pulumi_tls as tls
 from pulumi import Output, ResourceOptions
 
 from kube.component import Component
-from kube.secrets import Bytes, FromConfig, Join, Random, Rule, SecretObject, SigningKey, TlsCa, TlsCert, TlsKey
+from kube.secrets import FromConfig, Join, Random, Rule, SecretObject, SigningKey, TlsCa, TlsCert, TlsKey
 
 HOURS_PER_YEAR = 8766
 
@@ -18,7 +19,7 @@ class SecretValues(Component):
     """All generated secrets of a stack, each made once and kept in the stack's encrypted state.
 
     Pulumi type:  matrix:kube:SecretValues
-    Creates:      RandomPassword, RandomBytes, PrivateKey, certificates; no Kubernetes object
+    Creates:      RandomPassword, PrivateKey, certificates; no Kubernetes object
     Survives:     everything that the state survives; a lost state means new secrets, so back it up
     """
 
@@ -69,12 +70,10 @@ class SecretValues(Component):
                     rule.id, length=rule.length, special=False, keepers=keepers, opts=self.child()
                 )
                 return made.result
-            case Bytes():
-                return random.RandomBytes(rule.id, length=rule.length, opts=self.child()).base64
             case SigningKey():
-                seed = random.RandomBytes(rule.id, length=32, opts=self.child(protect=self._protect)).base64
-                # Synapse's key files carry unpadded base64.
-                return seed.apply(lambda text: f"ed25519 {rule.version} {text.rstrip('=')}\n")
+                # Not RandomBytes: its id is the value, and Pulumi never encrypts ids. A key's id tells nothing.
+                key = tls.PrivateKey(rule.id, algorithm="ED25519", opts=self.child(protect=self._protect))
+                return key.private_key_pem_pkcs8.apply(lambda pem: f"ed25519 {rule.version} {_seed(pem)}\n")
             case TlsKey():
                 return self._key(rule.of.id).private_key_pem_pkcs8
             case TlsCa():
@@ -119,3 +118,9 @@ class SecretValues(Component):
                 f"{identity}-key", algorithm="ECDSA", ecdsa_curve="P256", opts=self.child()
             )
         return self._keys[identity]
+
+
+def _seed(pem: str) -> str:
+    """The seed of an ed25519 key in PKCS#8 (RFC 8410: its last 32 bytes), unpadded base64 as in Synapse's key files."""
+    der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+    return base64.b64encode(der[-32:]).decode().rstrip("=")

@@ -42,14 +42,6 @@ class SigningKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bytes:
-    """`length` random bytes, base64 with padding (keys for programs that want exact bytes)."""
-
-    id: str
-    length: int = 32
-
-
-@dataclass(frozen=True, kw_only=True)
 class TlsCa:
     """Certificate of a private certificate authority made for the platform's inside. ECDSA P-256."""
 
@@ -90,7 +82,7 @@ class Join:
     parts: tuple[Union[str, "Rule"], ...]
 
 
-Rule = Random | SigningKey | Bytes | TlsCa | TlsCert | TlsKey | FromConfig | Join
+Rule = Random | SigningKey | TlsCa | TlsCert | TlsKey | FromConfig | Join
 
 
 @dataclass(frozen=True, kw_only=True)
