@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
+    "MinioTenant": "components.minio.component",
     "RedisSentinel": "components.redis.component",
 }
 
 if TYPE_CHECKING:
+    from components.minio.component import MinioTenant as MinioTenant
     from components.redis.component import RedisSentinel as RedisSentinel
 
 

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
-from components import RedisSentinel
+from components import MinioTenant, RedisSentinel
 from kube.component import Component
 from kube.secret_values import SecretValues
 from stack.plan import StackPlan
@@ -42,6 +42,7 @@ class Platform(Component):
         inside = self.child(depends_on=[namespace])
         RedisSentinel(plan.redis_synapse, secrets, inside)
         RedisSentinel(plan.redis_livekit, secrets, inside)
+        MinioTenant(plan.minio, secrets, inside)
         self.register_outputs({})
 
 

@@ -1,11 +1,12 @@
 """Node pools: what machines the operator has. Data in the stack file, checked by stack.capacity."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import Field
 
 from kube.names import POOL_LABEL
-from kube.quantity import Size
+from kube.quantity import Size, parse_bytes
 from kube.settings import Settings
 
 
@@ -53,3 +54,8 @@ class NodePool(Settings):
             key, _, value = key_value.partition("=")
             result.append({"key": key, "effect": effect} | ({"value": value} if value else {}))
         return result
+
+
+def smallest_disk(pools: Mapping[str, NodePool], role: Role) -> int | None:
+    """Bytes of the smallest data disk among the nodes of a role; None when no pool of that role tells its disk."""
+    return min((parse_bytes(p.disk) for p in pools.values() if p.role is role and p.disk), default=None)

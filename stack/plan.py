@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from components.minio import plan as minio
+from components.minio.plan import MinioPlan
 from components.redis import plan as redis
 from components.redis.plan import RedisPlan
 from kube.context import Platform, Safety, StorageClasses
@@ -10,6 +12,7 @@ from kube.flows import Flow
 from kube.pod import Workload
 from stack.capacity import check_capacity
 from stack.images import images
+from stack.nodes import Role, smallest_disk
 from stack.settings import StackSettings
 
 
@@ -21,16 +24,17 @@ class StackPlan:
     platform: Platform
     redis_synapse: RedisPlan
     redis_livekit: RedisPlan
+    minio: MinioPlan
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
         """Every pod that the platform runs, for capacity and for the report."""
-        return (*self.redis_synapse.workloads, *self.redis_livekit.workloads)
+        return (*self.redis_synapse.workloads, *self.redis_livekit.workloads, *self.minio.workloads)
 
     @property
     def flows(self) -> tuple[Flow, ...]:
         """Who talks to whom."""
-        return (*self.redis_synapse.flows, *self.redis_livekit.flows)
+        return (*self.redis_synapse.flows, *self.redis_livekit.flows, *self.minio.flows)
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -79,7 +83,9 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
         redis_synapse=redis.make_plan("synapse", settings.redis.synapse, platform, eviction="allkeys-lru"),
         # LiveKit keeps who is in which room here: better a refused write than a forgotten room.
         redis_livekit=redis.make_plan("livekit", settings.redis.livekit, platform, eviction="noeviction"),
+        minio=minio.make_plan(settings.minio, platform),
     )
+    problems += minio.check(settings.minio, plan.minio, disk=smallest_disk(settings.node_pools, Role.STORAGE))
     problems += check_capacity(settings.node_pools, plan.workloads)
     if problems:
         raise StackError(source, problems)

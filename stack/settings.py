@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from components.minio.settings import MinioSettings
 from components.redis.settings import RedisSettings
 from kube.settings import Host, Settings
 from stack.nodes import NodePool
@@ -81,4 +82,7 @@ class StackSettings(Settings):
     host_aliases: tuple[HostAlias, ...] = Field(default=(), description="Names for intranets without DNS.")
     federation: FederationSettings = Field(default_factory=FederationSettings, description="Talking to other servers.")
     safety: SafetySettings = Field(default_factory=SafetySettings, description="Protection of data.")
+    minio: MinioSettings = Field(
+        default_factory=MinioSettings, description="Object storage: media, database backups, logs."
+    )
     redis: RedisSettings = Field(default_factory=RedisSettings, description="Redis with Sentinel, twice.")
