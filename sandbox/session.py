@@ -62,9 +62,7 @@ class Session:
         previous = self.serving
         if previous and previous != stack and self._deployed(previous):
             print(f"the cluster held stack {previous}; it is emptied for {stack}", flush=True)
-            self.cluster = clusters.restart_empty(self.state)
-            for name in self.engine.stacks(project()):
-                self.engine.remove_stack(project(), name)
+            self.restart_empty()
         changed = nodes.serve(self.cluster.api, stackfile.committed(stack))
         (self.state / "serving.json").write_text(json.dumps({"stack": stack}))
         if changed:
@@ -72,6 +70,12 @@ class Session:
                 f"simulated nodes: {len(self.cluster.api.list('/api/v1/nodes'))} as in Pulumi.{stack}.yaml", flush=True
             )
         return changed
+
+    def restart_empty(self) -> None:
+        """A cluster without objects, and no stack that believes otherwise."""
+        self.cluster = clusters.restart_empty(self.state)
+        for name in self.engine.stacks(project()):
+            self.engine.remove_stack(project(), name)
 
     def _deployed(self, stack: str) -> bool:
         return stack in self.engine.stacks(project()) and bool(self.engine.state_of(project(), stack))
