@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from kube.errors import Problem, StackError
-from stack.commands import doc_tables, schema
+from stack.commands import diagram_layout, doc_tables, schema
 from stack.load import ROOT
 
 Tables = Mapping[str, Callable[[], str]]
@@ -40,7 +40,11 @@ def generated(root: Path = ROOT) -> dict[Path, str]:
     """Every file that has a generated part, or is generated whole, as it ought to be."""
     tables = doc_tables.TABLES
     result = {path: rendered(path.read_text(encoding="utf-8"), path.name, tables) for path in _documents(root)}
-    return {**result, root / "stack" / "schema.json": schema.schema_text()}
+    return {
+        **result,
+        root / "docs" / "architecture.svg": diagram_layout.architecture(doc_tables.plans()),
+        root / "stack" / "schema.json": schema.schema_text(),
+    }
 
 
 def outdated(root: Path = ROOT) -> list[Path]:
