@@ -6,6 +6,8 @@ from components.minio import plan as minio
 from components.minio.plan import MinioPlan
 from components.redis import plan as redis
 from components.redis.plan import RedisPlan
+from components.synapse import checks as synapse_checks
+from components.synapse.processes import Processes, plan_processes
 from kube.context import Platform, Safety, StorageClasses
 from kube.errors import Problem, StackError
 from kube.flows import Flow
@@ -25,6 +27,7 @@ class StackPlan:
     redis_synapse: RedisPlan
     redis_livekit: RedisPlan
     minio: MinioPlan
+    processes: Processes
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -84,8 +87,15 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
         # LiveKit keeps who is in which room here: better a refused write than a forgotten room.
         redis_livekit=redis.make_plan("livekit", settings.redis.livekit, platform, eviction="noeviction"),
         minio=minio.make_plan(settings.minio, platform),
+        # First of Synapse: PostgreSQL must hold the sum of their connections.
+        processes=plan_processes(settings.synapse, platform),
     )
     problems += minio.check(settings.minio, plan.minio, disk=smallest_disk(settings.node_pools, Role.STORAGE))
+    problems += synapse_checks.check(
+        settings.synapse,
+        federation=platform.federation,
+        application_disk=smallest_disk(settings.node_pools, Role.APPLICATION),
+    )
     problems += check_capacity(settings.node_pools, plan.workloads)
     if problems:
         raise StackError(source, problems)

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from components.minio.settings import MinioSettings
 from components.redis.settings import RedisSettings
+from components.synapse.settings import SynapseSettings
 from kube.settings import Host, Settings
 from stack.nodes import NodePool
 
@@ -86,3 +87,4 @@ class StackSettings(Settings):
         default_factory=MinioSettings, description="Object storage: media, database backups, logs."
     )
     redis: RedisSettings = Field(default_factory=RedisSettings, description="Redis with Sentinel, twice.")
+    synapse: SynapseSettings = Field(default_factory=SynapseSettings, description="The homeserver.")
