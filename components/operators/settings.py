@@ -20,7 +20,7 @@ class OperatorSettings(Settings):
     namespace: str | None = Field(
         default=None,
         pattern=_NAME,
-        description="Namespace that it runs in; its upstream's own name when unset. With install false: where yours is.",
+        description="Namespace that it runs in; upstream's own name when unset. With install false: where yours is.",
     )
     version: str | None = Field(
         default=None,
