@@ -3,12 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
+    "Edge": "components.edge.component",
     "MinioTenant": "components.minio.component",
+    "Network": "components.network.component",
+    "Operators": "components.operators.component",
     "RedisSentinel": "components.redis.component",
 }
 
 if TYPE_CHECKING:
+    from components.edge.component import Edge as Edge
     from components.minio.component import MinioTenant as MinioTenant
+    from components.network.component import Network as Network
+    from components.operators.component import Operators as Operators
     from components.redis.component import RedisSentinel as RedisSentinel
 
 

@@ -29,6 +29,7 @@ CRD_DIRECTORIES = {
     "github.com/cert-manager/cert-manager": "deploy/crds",
     "github.com/cloudnative-pg/cloudnative-pg": "config/crd/bases",
     "github.com/cloudnative-pg/plugin-barman-cloud": "config/crd/bases",
+    "github.com/envoyproxy/gateway": "charts/gateway-helm/charts/crds/crds/generated",
     "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd",
     "go.universe.tf/metallb": "config/crd/bases",
     "sigs.k8s.io/gateway-api": "config/crd/standard",

@@ -1,12 +1,13 @@
 """The components of a stack in dependency order: a table of contents of the platform."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
-from components import MinioTenant, RedisSentinel
+from components import Edge, MinioTenant, Network, Operators, RedisSentinel
 from kube.component import Component
 from kube.secret_values import SecretValues
 from stack.plan import StackPlan
@@ -31,18 +32,14 @@ class Platform(Component):
         )
         super().__init__("matrix:platform:Platform", plan.platform.stack, None, ResourceOptions(providers=[provider]))
         secrets = SecretValues("secrets", given, protect=plan.platform.safety.protect, opts=self.child())
-        namespace = k8s.core.v1.Namespace(
-            plan.platform.namespace,
-            metadata={
-                "name": plan.platform.namespace,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-            },
-            opts=self.child(),
-        )
-        inside = self.child(depends_on=[namespace])
+        operators = Operators(plan.operators, self.child())
+        # Namespaces and policies first: no pod of ours ever runs without its policy.
+        network = Network(plan.network, self.child())
+        inside = self.child(depends_on=[network])
         RedisSentinel(plan.redis_synapse, secrets, inside)
         RedisSentinel(plan.redis_livekit, secrets, inside)
         MinioTenant(plan.minio, secrets, inside)
+        Edge(plan.edge, secrets, self.child(depends_on=[network, *operators.ready(plan.edge.needs)]))
         self.register_outputs({})
 
 
@@ -50,3 +47,6 @@ def build(plan: StackPlan, given: Mapping[str, Output[str]]) -> None:
     """Declare the whole platform and export what a person needs next."""
     Platform(plan, given)
     pulumi.export("server_name", plan.platform.server_name)
+    pulumi.export("address", plan.edge.address)
+    pulumi.export("endpoints", plan.edge.endpoints)
+    pulumi.export("firewall", [asdict(rule) for rule in plan.edge.firewall])

@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 
+from components.edge import check as edge_check
+from components.edge import plan as edge
+from components.edge.plan import EdgePlan, HostRoute
 from components.minio import plan as minio
 from components.minio.plan import MinioPlan
+from components.network import plan as network
+from components.network.plan import NamespacePlan, NetworkPlan
+from components.operators import plan as operators
+from components.operators.plan import OperatorsPlan
 from components.redis import plan as redis
 from components.redis.plan import RedisPlan
+from components.router.plan import FEDERATION_PORT, PUBLIC_PORT
 from components.synapse import checks as synapse_checks
 from components.synapse.processes import Processes, plan_processes
 from kube.context import Platform, Safety, StorageClasses
 from kube.errors import Problem, StackError
-from kube.flows import Flow
+from kube.flows import Flow, Pods
+from kube.names import selector
 from kube.pod import Workload
+from stack import charts
 from stack.capacity import check_capacity
 from stack.images import images
 from stack.nodes import Role, smallest_disk
@@ -28,21 +38,40 @@ class StackPlan:
     redis_livekit: RedisPlan
     minio: MinioPlan
     processes: Processes
+    operators: OperatorsPlan
+    edge: EdgePlan
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
         """Every pod that the platform runs, for capacity and for the report."""
-        return (*self.redis_synapse.workloads, *self.redis_livekit.workloads, *self.minio.workloads)
+        return (
+            *self.redis_synapse.workloads,
+            *self.redis_livekit.workloads,
+            *self.minio.workloads,
+            *self.operators.workloads,
+            *self.edge.workloads,
+        )
 
     @property
     def flows(self) -> tuple[Flow, ...]:
         """Who talks to whom."""
-        return (*self.redis_synapse.flows, *self.redis_livekit.flows, *self.minio.flows)
+        return (
+            *self.redis_synapse.flows,
+            *self.redis_livekit.flows,
+            *self.minio.flows,
+            *self.edge.flows,
+        )
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Our namespaces, each with default deny."""
-        return (self.platform.namespace,)
+        return tuple(namespace.name for namespace in self.network.namespaces)
+
+    @property
+    def network(self) -> NetworkPlan:
+        """Namespaces with their Pod Security level, and every policy in them."""
+        ours = (NamespacePlan(name=self.platform.namespace),)
+        return network.make_plan(ours, self.flows, protect=self.platform.safety.protect)
 
 
 def _platform(settings: StackSettings, stack: str) -> Platform:
@@ -58,6 +87,23 @@ def _platform(settings: StackSettings, stack: str) -> Platform:
         safety=Safety(protect=settings.safety.protect, confirmed=frozenset(settings.safety.confirm)),
         pull_secrets=settings.images.pull_secrets,
         host_aliases=tuple({"ip": a.ip, "hostnames": list(a.hostnames)} for a in settings.host_aliases),
+        api_server=network.api_server(settings.network),
+    )
+
+
+def _public_hosts(platform: Platform) -> tuple[HostRoute, ...]:
+    """Every Service that is reached from outside, under a host of its own."""
+    router = "synapse-router"
+    return (
+        HostRoute(
+            name="homeserver",
+            service=router,
+            namespace=platform.namespace,
+            port=PUBLIC_PORT,
+            federation_port=FEDERATION_PORT if platform.federation else None,
+            pods=Pods.of(router, platform.namespace, selector(router, "router")),
+            why="clients' requests, and those of other servers",
+        ),
     )
 
 
@@ -80,6 +126,10 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
     source = f"Pulumi.{stack}.yaml"
     problems = _check_settings(settings)
     platform = _platform(settings, stack)
+    public = _public_hosts(platform)
+    # Backups of PostgreSQL need cert-manager whatever the edge does.
+    needed = edge.needs(settings.edge) | {"cloudnative_pg", "barman_cloud_plugin", "cert_manager"}
+    installed = operators.make_plan(settings.operators, platform, charts.read_lock(), needed=needed)
     plan = StackPlan(
         settings=settings,
         platform=platform,
@@ -89,6 +139,8 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
         minio=minio.make_plan(settings.minio, platform),
         # First of Synapse: PostgreSQL must hold the sum of their connections.
         processes=plan_processes(settings.synapse, platform),
+        operators=installed,
+        edge=edge.make_plan(settings.edge, platform, installed, public),
     )
     problems += minio.check(settings.minio, plan.minio, disk=smallest_disk(settings.node_pools, Role.STORAGE))
     problems += synapse_checks.check(
@@ -96,6 +148,8 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
         federation=platform.federation,
         application_disk=smallest_disk(settings.node_pools, Role.APPLICATION),
     )
+    problems += operators.check(settings.operators, platform)
+    problems += edge_check.check(settings.edge, platform, public, router_hops=settings.synapse.router.trusted_hops)
     problems += check_capacity(settings.node_pools, plan.workloads)
     if problems:
         raise StackError(source, problems)

@@ -2,7 +2,10 @@
 
 from pydantic import Field
 
+from components.edge.settings import EdgeSettings
 from components.minio.settings import MinioSettings
+from components.network.settings import NetworkSettings
+from components.operators.settings import OperatorsSettings
 from components.redis.settings import RedisSettings
 from components.synapse.settings import SynapseSettings
 from kube.settings import Host, Settings
@@ -83,6 +86,15 @@ class StackSettings(Settings):
     host_aliases: tuple[HostAlias, ...] = Field(default=(), description="Names for intranets without DNS.")
     federation: FederationSettings = Field(default_factory=FederationSettings, description="Talking to other servers.")
     safety: SafetySettings = Field(default_factory=SafetySettings, description="Protection of data.")
+    network: NetworkSettings = Field(
+        default_factory=NetworkSettings, description="What network policies must know of the cluster."
+    )
+    operators: OperatorsSettings = Field(
+        default_factory=OperatorsSettings, description="Operators of others, installed by their Helm charts."
+    )
+    edge: EdgeSettings = Field(
+        default_factory=EdgeSettings, description="The way in: addresses, certificates, public hosts."
+    )
     minio: MinioSettings = Field(
         default_factory=MinioSettings, description="Object storage: media, database backups, logs."
     )
