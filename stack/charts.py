@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from components.operators import plan as operators
-from components.operators.plan import Chart
+from components.operators.plan import Chart, PulledChart
 from components.operators.settings import OperatorsSettings
 
 LOCK = Path(__file__).resolve().parent.parent / "apps" / "charts.lock"
@@ -16,6 +16,6 @@ def read_lock(path: Path = LOCK) -> dict[str, Chart]:
     return {name: Chart(name=name, **entry) for name, entry in yaml.safe_load(path.read_text()).items()}
 
 
-def charts(settings: OperatorsSettings) -> list[Chart]:
-    """Every chart that a stack with these settings may pull: what to mirror."""
+def charts(settings: OperatorsSettings) -> list[PulledChart]:
+    """Every chart that a stack with these settings may pull: what to mirror, and to where."""
     return operators.charts(settings, read_lock())

@@ -12,7 +12,7 @@ from components.edge.addresses import parse
 from components.edge.settings import EdgeSettings, HostName, TlsSettings
 from components.operators.plan import OperatorsPlan
 from kube.context import Platform
-from kube.flows import AnyPodIn, Flow, Pods, Port
+from kube.flows import Addresses, AnyPodIn, Flow, Pods, Port
 from kube.pod import Resources, Spread, Workload
 from kube.quantity import MI
 from kube.secrets import FromConfig, SecretObject
@@ -264,8 +264,19 @@ def _routes(
             )
 
 
+def _pod_port(port: int, envoy: bool) -> int:
+    """Envoy Gateway moves privileged ports by 10,000, so that its proxies need no capability."""
+    return port + 10_000 if envoy and port < 1024 else port
+
+
 def _flows(settings: EdgeSettings, platform: Platform, wanted: Iterable[HostRoute], proxies: AnyPodIn) -> list[Flow]:
     flows = [Flow(source=proxies, target=r.pods, ports=r.ports, why=r.why) for r in wanted]
+    envoy = settings.kind == "gateway" and settings.controller == "envoy"
+    doors = tuple(Port(_pod_port(port, envoy)) for port in (HTTP, HTTPS))
+    flows.append(Flow(source=Addresses(name="clients"), target=proxies, ports=doors, why="all that clients ask for"))
+    if settings.kind == "gateway" and any(r.federation_port for r in wanted):
+        others, door = Addresses(name="other homeservers"), (Port(FEDERATION),)
+        flows.append(Flow(source=others, target=proxies, ports=door, why="federation"))
     if settings.tls.source == "acme":
         solver = Pods.of("acme-solver", platform.namespace, ACME_SOLVER)
         why = "the ACME service asks for the proof"

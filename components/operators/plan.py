@@ -180,13 +180,29 @@ def check(settings: OperatorsSettings, platform: Platform) -> list[Problem]:
     return problems
 
 
-def charts(settings: OperatorsSettings, locked: Mapping[str, Chart]) -> list[Chart]:
-    """Every chart that a stack with these settings may pull, with the chosen versions: what to mirror."""
+@dataclass(frozen=True, kw_only=True)
+class PulledChart:
+    """A chart as a stack pulls it: `source` upstream and `reference` here, both with the version where there is one."""
+
+    chart: Chart
+    source: str
+    reference: str
+
+
+def charts(settings: OperatorsSettings, locked: Mapping[str, Chart]) -> list[PulledChart]:
+    """Every chart that a stack with these settings may pull: what to mirror, and to where."""
     result = []
     for operator in OPERATORS:
         mine: OperatorSettings = getattr(settings, operator.key)
+        if not mine.install:
+            continue
         chart = locked[operator.chart]
-        if mine.install:
-            version = mine.version or chart.version
-            result.append(Chart(name=chart.name, source=chart.source, version=version, app=chart.app))
+        reference, version = chart_reference(chart, mine, settings.chart_mirror)
+        result.append(
+            PulledChart(
+                chart=chart,
+                source=f"{chart.source}:{mine.version or chart.version}",
+                reference=f"{reference}:{version}" if version else reference,
+            )
+        )
     return result

@@ -7,7 +7,8 @@ process or a peer that has no box is an error, so the picture cannot silently la
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kube.flows import Flow, Peer
+from components.edge.plan import FEDERATION
+from kube.flows import Addresses, AnyPodIn, Flow, Peer, Port
 from kube.pod import Workload
 from stack.plan import StackPlan, make_plan
 from stack.settings import FederationSettings
@@ -73,6 +74,16 @@ SYSTEMS: tuple[System, ...] = (
         pool="application",
     ),
     System(
+        key="operators",
+        title="Operators",
+        subtitle="of others, by Helm charts",
+        row=1,
+        column=9,
+        columns=3,
+        prefixes=("cert-manager", "cloudnative-pg", "plugin-barman-cloud", "metallb"),
+        pool="application",
+    ),
+    System(
         key="router",
         title="Router",
         subtitle="HAProxy: one table of endpoints chooses the process",
@@ -132,6 +143,16 @@ SYSTEMS: tuple[System, ...] = (
         prefixes=("redis-livekit",),
         pool="application",
     ),
+    System(
+        key="operators",
+        title="Operators",
+        subtitle="of others, as Helm releases; each can be switched off where the cluster has it",
+        row=5,
+        column=0,
+        columns=12,
+        prefixes=("operator",),
+        pool="application",
+    ),
 )
 
 
@@ -141,6 +162,11 @@ def system_of(name: str) -> System:
         if any(name.startswith(prefix) for prefix in system.prefixes):
             return system
     raise NoPlaceError(f"{name!r} has no box in the picture; give it one in stack/commands/diagram.py")
+
+
+def owner(work: Workload) -> System:
+    """The system of a workload. Operators are known by their component, whatever they are called."""
+    return system_of("operator" if work.component == "operator" else work.name)
 
 
 # ---- what the picture says ---------------------------------------------------------------------------------------
@@ -185,12 +211,11 @@ def _kind(name: str) -> str:
 def chips(plans: Sequence[Sequence[Workload]], base: Iterable[Workload]) -> dict[str, list[Chip]]:
     """Chips by system. `base`: what is there with federation off."""
     always = {_kind(w.name) for w in base}
-    kinds = dict.fromkeys(_kind(w.name) for works in plans for w in works)
+    kinds = {_kind(w.name): owner(w) for works in plans for w in works}
     result: dict[str, list[Chip]] = {}
-    for kind in kinds:
+    for kind, system in kinds.items():
         counts = tuple(_count(w for w in works if _kind(w.name) == kind) for works in plans)
-        chip = Chip(name=kind, counts=counts, dashed=kind not in always)
-        result.setdefault(system_of(kind).key, []).append(chip)
+        result.setdefault(system.key, []).append(Chip(name=kind, counts=counts, dashed=kind not in always))
     return result
 
 
@@ -200,6 +225,20 @@ def _system(peer: Peer) -> System:
 
 def _ends(flow: Flow) -> tuple[System, System]:
     return _system(flow.source), _system(flow.target)
+
+
+def flows_of(plan: StackPlan) -> list[Flow]:
+    """The plan's flows, and those into the edge, which no policy of ours can open: the site's firewall does."""
+    edge = AnyPodIn(name="edge", namespace=plan.edge.proxies.namespace)
+    outside = {
+        rule.port: Addresses(name="other homeservers" if rule.port == FEDERATION else "clients")
+        for rule in plan.edge.firewall
+    }
+    into = [
+        Flow(source=outside[rule.port], target=edge, ports=(Port(rule.port, rule.protocol),), why=rule.why)
+        for rule in sorted(plan.edge.firewall, key=lambda rule: -rule.port)
+    ]
+    return [*into, *plan.flows]
 
 
 def links(flows: Iterable[Flow], base: Iterable[Flow]) -> list[Link]:

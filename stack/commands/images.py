@@ -3,7 +3,10 @@
 import json
 from dataclasses import asdict, dataclass
 
+from components.operators.plan import PulledChart
+from components.operators.settings import OperatorsSettings
 from kube.images import Image, Images
+from stack.charts import charts
 from stack.commands.stacks import find
 from stack.images import read_lock
 
@@ -37,11 +40,28 @@ def _image(name: str, image: Image, stack: Images) -> Artefact:
     )
 
 
+def _chart(pulled: PulledChart) -> Artefact:
+    return Artefact(
+        kind="chart",
+        name=pulled.chart.name,
+        source=pulled.source,
+        reference=pulled.reference,
+        version=pulled.chart.version,
+        digest="",
+        used_by=f"operator, version {pulled.chart.app}",
+    )
+
+
 def artefacts(stack: str | None) -> list[Artefact]:
-    """All images of the lock, as `stack` pulls them; as published when no stack is named."""
+    """All images and charts of the locks, as `stack` pulls them; as published when no stack is named."""
     locked = read_lock()
-    images = find(stack).plan().platform.images if stack else Images(locked=locked, overrides={})
-    return [_image(name, image, images) for name, image in sorted(locked.items())]
+    plan = find(stack).plan() if stack else None
+    images = plan.platform.images if plan else Images(locked=locked, overrides={})
+    operators = plan.settings.operators if plan else OperatorsSettings()
+    return [
+        *(_image(name, image, images) for name, image in sorted(locked.items())),
+        *(_chart(pulled) for pulled in charts(operators)),
+    ]
 
 
 def images(stack: str | None, *, as_json: bool) -> int:
