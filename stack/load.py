@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from kube.errors import Problem, StackError
 from kube.settings import PROVIDED
-from stack.errors import problems_of
+from stack.errors import key_path, problems_of
 from stack.settings import StackSettings
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def _dig(raw: Any, path: tuple[str | int, ...]) -> Any:
     return raw
 
 
+def given_paths(settings: StackSettings) -> list[str]:
+    """Key paths below `matrix:stack` at which the operator gave a secret."""
+    return [key_path(path) for path in _secret_paths(settings)]
+
+
 def load(config: "pulumi.Config", stack: str) -> tuple[StackSettings, dict[str, "pulumi.Output[str]"]]:
     """Settings of the running stack, and its given secrets as secret Outputs by key path.
 
@@ -85,8 +90,6 @@ def load(config: "pulumi.Config", stack: str) -> tuple[StackSettings, dict[str, 
     """
     import pulumi
     from pulumi.runtime.config import is_config_secret
-
-    from stack.errors import key_path
 
     raw = config.get_object("stack")
     source = f"Pulumi.{stack}.yaml"
