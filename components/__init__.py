@@ -7,6 +7,7 @@ _EXPORTS = {
     "MinioTenant": "components.minio.component",
     "Network": "components.network.component",
     "Operators": "components.operators.component",
+    "PostgresHA": "components.postgres.component",
     "RedisSentinel": "components.redis.component",
 }
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from components.minio.component import MinioTenant as MinioTenant
     from components.network.component import Network as Network
     from components.operators.component import Operators as Operators
+    from components.postgres.component import PostgresHA as PostgresHA
     from components.redis.component import RedisSentinel as RedisSentinel
 
 

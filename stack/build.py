@@ -7,7 +7,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
-from components import Edge, MinioTenant, Network, Operators, RedisSentinel
+from components import Edge, MinioTenant, Network, Operators, PostgresHA, RedisSentinel
+from components.postgres import plan as postgres
 from kube.component import Component
 from kube.secret_values import SecretValues
 from stack.plan import StackPlan
@@ -38,7 +39,9 @@ class Platform(Component):
         inside = self.child(depends_on=[network])
         RedisSentinel(plan.redis_synapse, secrets, inside)
         RedisSentinel(plan.redis_livekit, secrets, inside)
-        MinioTenant(plan.minio, secrets, inside)
+        store = MinioTenant(plan.minio, secrets, inside)
+        database = self.child(depends_on=[network, *operators.ready(postgres.needs(plan.settings.postgres))])
+        PostgresHA(plan.postgres, secrets, database, store=store)
         Edge(plan.edge, secrets, self.child(depends_on=[network, *operators.ready(plan.edge.needs)]))
         self.register_outputs({})
 

@@ -11,6 +11,8 @@ from components.network import plan as network
 from components.network.plan import NamespacePlan, NetworkPlan
 from components.operators import plan as operators
 from components.operators.plan import OperatorsPlan
+from components.postgres import plan as postgres
+from components.postgres.plan import PostgresPlan
 from components.redis import plan as redis
 from components.redis.plan import RedisPlan
 from components.router.plan import FEDERATION_PORT, PUBLIC_PORT
@@ -38,6 +40,7 @@ class StackPlan:
     redis_livekit: RedisPlan
     minio: MinioPlan
     processes: Processes
+    postgres: PostgresPlan
     operators: OperatorsPlan
     edge: EdgePlan
 
@@ -48,6 +51,7 @@ class StackPlan:
             *self.redis_synapse.workloads,
             *self.redis_livekit.workloads,
             *self.minio.workloads,
+            *self.postgres.workloads,
             *self.operators.workloads,
             *self.edge.workloads,
         )
@@ -59,6 +63,7 @@ class StackPlan:
             *self.redis_synapse.flows,
             *self.redis_livekit.flows,
             *self.minio.flows,
+            *self.postgres.flows,
             *self.edge.flows,
         )
 
@@ -127,22 +132,30 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
     problems = _check_settings(settings)
     platform = _platform(settings, stack)
     public = _public_hosts(platform)
-    # Backups of PostgreSQL need cert-manager whatever the edge does.
-    needed = edge.needs(settings.edge) | {"cloudnative_pg", "barman_cloud_plugin", "cert_manager"}
+    needed = edge.needs(settings.edge) | postgres.needs(settings.postgres)
     installed = operators.make_plan(settings.operators, platform, charts.read_lock(), needed=needed)
+    processes = plan_processes(settings.synapse, platform)
+    store = minio.make_plan(settings.minio, platform)
     plan = StackPlan(
         settings=settings,
         platform=platform,
         redis_synapse=redis.make_plan("synapse", settings.redis.synapse, platform, eviction="allkeys-lru"),
         # LiveKit keeps who is in which room here: better a refused write than a forgotten room.
         redis_livekit=redis.make_plan("livekit", settings.redis.livekit, platform, eviction="noeviction"),
-        minio=minio.make_plan(settings.minio, platform),
-        # First of Synapse: PostgreSQL must hold the sum of their connections.
-        processes=plan_processes(settings.synapse, platform),
+        minio=store,
+        processes=processes,
+        postgres=postgres.make_plan(
+            settings.postgres,
+            platform,
+            connections=processes.connections,
+            store=store,
+            operator_namespace=installed.namespace("cloudnative_pg"),
+        ),
         operators=installed,
         edge=edge.make_plan(settings.edge, platform, installed, public),
     )
     problems += minio.check(settings.minio, plan.minio, disk=smallest_disk(settings.node_pools, Role.STORAGE))
+    problems += postgres.check(plan.postgres, disk=smallest_disk(settings.node_pools, Role.DATABASE))
     problems += synapse_checks.check(
         settings.synapse,
         federation=platform.federation,

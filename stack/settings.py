@@ -6,6 +6,7 @@ from components.edge.settings import EdgeSettings
 from components.minio.settings import MinioSettings
 from components.network.settings import NetworkSettings
 from components.operators.settings import OperatorsSettings
+from components.postgres.settings import PostgresSettings
 from components.redis.settings import RedisSettings
 from components.synapse.settings import SynapseSettings
 from kube.settings import Host, Settings
@@ -94,6 +95,9 @@ class StackSettings(Settings):
     )
     edge: EdgeSettings = Field(
         default_factory=EdgeSettings, description="The way in: addresses, certificates, public hosts."
+    )
+    postgres: PostgresSettings = Field(
+        default_factory=PostgresSettings, description="Synapse's database: replicated, backed up, restorable."
     )
     minio: MinioSettings = Field(
         default_factory=MinioSettings, description="Object storage: media, database backups, logs."

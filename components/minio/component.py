@@ -28,8 +28,8 @@ class MinioTenant(Component):
     Pulumi type:  matrix:data:MinioTenant
     Creates:      Secrets, ConfigMap, 2 Services; for each pool a StatefulSet (4) and a budget; a Job (buckets, users)
     Survives:     one server (two drives) of every pool at once without a pause; EC:4: two servers of a pool read-only
-    Loses:        nothing that was acknowledged. Writes pause, for less than a minute, while an image or the list of
-                  pools changes: servers of two versions do not work together
+    Loses:        nothing that was acknowledged. A new image or a longer list of pools restarts the servers one after
+                  the other; requests at a server that restarts fail, and clients repeat them at another
     External:     Secrets only; buckets and rights are the store's own
     """
 

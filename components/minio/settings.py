@@ -82,7 +82,7 @@ class MinioSettings(Settings):
         ge=1,
         le=8,
         description="Pools of four servers with two drives each. From the CCU band when unset (1, 2 or 3). Adding one "
-        "is how storage grows: every server restarts with the longer list and writes pause for about a minute. "
+        "is how storage grows: every server restarts with the longer list, one after the other. "
         "Removing one is refused while data is protected: decommission it first.",
     )
     parity: int = Field(

@@ -1,0 +1,1 @@
+"""PostgreSQL by CloudNativePG: replicated synchronously, backed up continuously, restored by a setting."""
