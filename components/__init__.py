@@ -9,6 +9,7 @@ _EXPORTS = {
     "Operators": "components.operators.component",
     "PostgresHA": "components.postgres.component",
     "RedisSentinel": "components.redis.component",
+    "SynapseCluster": "components.synapse.component",
 }
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from components.operators.component import Operators as Operators
     from components.postgres.component import PostgresHA as PostgresHA
     from components.redis.component import RedisSentinel as RedisSentinel
+    from components.synapse.component import SynapseCluster as SynapseCluster
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
-from components import Edge, MinioTenant, Network, Operators, PostgresHA, RedisSentinel
+from components import Edge, MinioTenant, Network, Operators, PostgresHA, RedisSentinel, SynapseCluster
 from components.postgres import plan as postgres
 from kube.component import Component
 from kube.secret_values import SecretValues
+from stack.guards import Guards
 from stack.plan import StackPlan
 
 
@@ -32,16 +33,18 @@ class Platform(Component):
             kube_client_settings={"qps": 200, "burst": 400},
         )
         super().__init__("matrix:platform:Platform", plan.platform.stack, None, ResourceOptions(providers=[provider]))
-        secrets = SecretValues("secrets", given, protect=plan.platform.safety.protect, opts=self.child())
-        operators = Operators(plan.operators, self.child())
+        guarded = self.child(depends_on=[Guards(plan, self.child())])
+        secrets = SecretValues("secrets", given, protect=plan.platform.safety.protect, opts=guarded)
+        operators = Operators(plan.operators, guarded)
         # Namespaces and policies first: no pod of ours ever runs without its policy.
-        network = Network(plan.network, self.child())
+        network = Network(plan.network, guarded)
         inside = self.child(depends_on=[network])
-        RedisSentinel(plan.redis_synapse, secrets, inside)
+        redis_synapse = RedisSentinel(plan.redis_synapse, secrets, inside)
         RedisSentinel(plan.redis_livekit, secrets, inside)
         store = MinioTenant(plan.minio, secrets, inside)
         database = self.child(depends_on=[network, *operators.ready(postgres.needs(plan.settings.postgres))])
-        PostgresHA(plan.postgres, secrets, database, store=store)
+        main_database = PostgresHA(plan.postgres, secrets, database, store=store)
+        SynapseCluster(plan.synapse, secrets, self.child(depends_on=[main_database, redis_synapse, store]))
         Edge(plan.edge, secrets, self.child(depends_on=[network, *operators.ready(plan.edge.needs)]))
         self.register_outputs({})
 

@@ -15,13 +15,14 @@ from components.postgres import plan as postgres
 from components.postgres.plan import PostgresPlan
 from components.redis import plan as redis
 from components.redis.plan import RedisPlan
-from components.router.plan import FEDERATION_PORT, PUBLIC_PORT
+from components.router.plan import FEDERATION_PORT, PUBLIC_PORT, RouterPlan
 from components.synapse import checks as synapse_checks
+from components.synapse import plan as synapse
+from components.synapse.plan import SynapsePlan
 from components.synapse.processes import Processes, plan_processes
 from kube.context import Platform, Safety, StorageClasses
 from kube.errors import Problem, StackError
-from kube.flows import Flow, Pods
-from kube.names import selector
+from kube.flows import Flow
 from kube.pod import Workload
 from stack import charts
 from stack.capacity import check_capacity
@@ -41,6 +42,7 @@ class StackPlan:
     minio: MinioPlan
     processes: Processes
     postgres: PostgresPlan
+    synapse: SynapsePlan
     operators: OperatorsPlan
     edge: EdgePlan
 
@@ -52,6 +54,7 @@ class StackPlan:
             *self.redis_livekit.workloads,
             *self.minio.workloads,
             *self.postgres.workloads,
+            *self.synapse.workloads,
             *self.operators.workloads,
             *self.edge.workloads,
         )
@@ -64,6 +67,7 @@ class StackPlan:
             *self.redis_livekit.flows,
             *self.minio.flows,
             *self.postgres.flows,
+            *self.synapse.flows,
             *self.edge.flows,
         )
 
@@ -96,17 +100,16 @@ def _platform(settings: StackSettings, stack: str) -> Platform:
     )
 
 
-def _public_hosts(platform: Platform) -> tuple[HostRoute, ...]:
+def _public_hosts(router: RouterPlan) -> tuple[HostRoute, ...]:
     """Every Service that is reached from outside, under a host of its own."""
-    router = "synapse-router"
     return (
         HostRoute(
             name="homeserver",
-            service=router,
-            namespace=platform.namespace,
+            service=router.name,
+            namespace=router.namespace,
             port=PUBLIC_PORT,
-            federation_port=FEDERATION_PORT if platform.federation else None,
-            pods=Pods.of(router, platform.namespace, selector(router, "router")),
+            federation_port=FEDERATION_PORT if router.federation else None,
+            pods=router.pods,
             why="clients' requests, and those of other servers",
         ),
     )
@@ -131,26 +134,38 @@ def make_plan(settings: StackSettings, stack: str) -> StackPlan:
     source = f"Pulumi.{stack}.yaml"
     problems = _check_settings(settings)
     platform = _platform(settings, stack)
-    public = _public_hosts(platform)
     needed = edge.needs(settings.edge) | postgres.needs(settings.postgres)
     installed = operators.make_plan(settings.operators, platform, charts.read_lock(), needed=needed)
     processes = plan_processes(settings.synapse, platform)
     store = minio.make_plan(settings.minio, platform)
+    redis_synapse = redis.make_plan("synapse", settings.redis.synapse, platform, eviction="allkeys-lru")
+    database = postgres.make_plan(
+        settings.postgres,
+        platform,
+        connections=processes.connections,
+        store=store,
+        operator_namespace=installed.namespace("cloudnative_pg"),
+    )
+    homeserver = synapse.make_plan(
+        settings.synapse,
+        platform,
+        processes,
+        database=database,
+        redis=redis_synapse,
+        media=store,
+        federation_allow=settings.federation.allow,
+    )
+    public = _public_hosts(homeserver.router)
     plan = StackPlan(
         settings=settings,
         platform=platform,
-        redis_synapse=redis.make_plan("synapse", settings.redis.synapse, platform, eviction="allkeys-lru"),
+        redis_synapse=redis_synapse,
         # LiveKit keeps who is in which room here: better a refused write than a forgotten room.
         redis_livekit=redis.make_plan("livekit", settings.redis.livekit, platform, eviction="noeviction"),
         minio=store,
         processes=processes,
-        postgres=postgres.make_plan(
-            settings.postgres,
-            platform,
-            connections=processes.connections,
-            store=store,
-            operator_namespace=installed.namespace("cloudnative_pg"),
-        ),
+        postgres=database,
+        synapse=homeserver,
         operators=installed,
         edge=edge.make_plan(settings.edge, platform, installed, public),
     )

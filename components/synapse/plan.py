@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.minio.plan import MinioPlan
+from components.postgres.plan import PostgresPlan
 from components.redis.plan import RedisPlan
 from components.router.plan import RouterPlan
 from components.synapse import routing
 from components.synapse.homeserver import presence_enabled
 from components.synapse.instances import REPLICATION_PORT
-from components.synapse.interfaces import Database
 from components.synapse.media import CLEANER
 from components.synapse.process_types import ProcessType
 from components.synapse.processes import Process, Processes
@@ -47,7 +47,7 @@ class SynapsePlan:
     settings: SynapseSettings
     platform: Platform
     processes: Processes
-    database: Database
+    database: PostgresPlan
     redis: RedisPlan
     media: MinioPlan
     router: RouterPlan
@@ -158,7 +158,7 @@ def make_plan(
     platform: Platform,
     processes: Processes,
     *,
-    database: Database,
+    database: PostgresPlan,
     redis: RedisPlan,
     media: MinioPlan,
     federation_allow: tuple[str, ...] = (),
