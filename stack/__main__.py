@@ -15,8 +15,11 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", help="every problem of stack files at once; exit 1 if there is any")
     validate.add_argument("stacks", nargs="*", metavar="stack|file", help="default: every Pulumi.<stack>.yaml here")
 
-    explain = commands.add_parser("explain", help="why each number is what it is")
+    explain = commands.add_parser("explain", help="why each number is what it is, and what an edit would do")
     explain.add_argument("stack", metavar="stack|file")
+    explain.add_argument(
+        "--against", metavar="revision|file", help="what restarts, changes, is replaced, coming from that version"
+    )
 
     schema = commands.add_parser("schema", help="JSON schema of the stack file, for editors and CI")
     schema.add_argument("--write", action="store_true", help="write stack/schema.json instead of printing")
@@ -37,6 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from stack.commands.validate import validate
 
             return validate(arguments.stacks)
+        case "explain" if arguments.against:
+            from stack.commands.against import against
+
+            return against(arguments.stack, arguments.against)
         case "explain":
             from stack.commands.explain import explain
 

@@ -5,10 +5,10 @@ process or a peer that has no box is an error, so the picture cannot silently la
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.edge.plan import FEDERATION
-from kube.flows import Addresses, AnyPodIn, Flow, Peer, Port
+from kube.flows import Addresses, Flow, Peer, Port
 from kube.pod import Workload
 from stack.plan import StackPlan, make_plan
 from stack.settings import FederationSettings
@@ -74,16 +74,6 @@ SYSTEMS: tuple[System, ...] = (
         pool="application",
     ),
     System(
-        key="operators",
-        title="Operators",
-        subtitle="of others, by Helm charts",
-        row=1,
-        column=9,
-        columns=3,
-        prefixes=("cert-manager", "cloudnative-pg", "plugin-barman-cloud", "metallb"),
-        pool="application",
-    ),
-    System(
         key="router",
         title="Router",
         subtitle="HAProxy: one table of endpoints chooses the process",
@@ -106,7 +96,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         key="redis-synapse",
         title="Redis for Synapse",
-        subtitle="Valkey with Sentinel; proxy leads to the primary",
+        subtitle="Valkey, Sentinel, proxy to the primary",
         row=4,
         column=0,
         columns=3,
@@ -145,12 +135,12 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         key="operators",
-        title="Operators",
-        subtitle="of others, as Helm releases; each can be switched off where the cluster has it",
+        title="Operators and the Kubernetes API",
+        subtitle="operators are Helm releases of others; each can be switched off where the cluster has it",
         row=5,
         column=0,
         columns=12,
-        prefixes=("operator",),
+        prefixes=("operator", "CloudNativePG", "cert-manager", "Envoy Gateway", "MetalLB", "Kubernetes API"),
         pool="application",
     ),
 )
@@ -228,17 +218,16 @@ def _ends(flow: Flow) -> tuple[System, System]:
 
 
 def flows_of(plan: StackPlan) -> list[Flow]:
-    """The plan's flows, and those into the edge, which no policy of ours can open: the site's firewall does."""
-    edge = AnyPodIn(name="edge", namespace=plan.edge.proxies.namespace)
-    outside = {
-        rule.port: Addresses(name="other homeservers" if rule.port == FEDERATION else "clients")
-        for rule in plan.edge.firewall
-    }
-    into = [
-        Flow(source=outside[rule.port], target=edge, ports=(Port(rule.port, rule.protocol),), why=rule.why)
-        for rule in sorted(plan.edge.firewall, key=lambda rule: -rule.port)
+    """The plan's flows. Into the edge with the ports that people know (443), not those of its pods."""
+    public: dict[bool, list[Port]] = {True: [], False: []}
+    for rule in plan.edge.firewall:
+        public[rule.port == FEDERATION].append(Port(rule.port, rule.protocol))
+    return [
+        replace(flow, ports=tuple(public[flow.source.name != "clients"]))
+        if isinstance(flow.source, Addresses) and flow.target == plan.edge.proxies
+        else flow
+        for flow in plan.flows
     ]
-    return [*into, *plan.flows]
 
 
 def links(flows: Iterable[Flow], base: Iterable[Flow]) -> list[Link]:

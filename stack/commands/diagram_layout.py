@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from components.synapse.process_types import TYPES, ProcessType, Serves
-from stack.commands.diagram import SYSTEMS, Chip, Link, NoPlaceError, System, chips, links, with_federation
+from stack.commands.diagram import SYSTEMS, Chip, Link, NoPlaceError, System, chips, flows_of, links, with_federation
 from stack.commands.svg import CHARACTER, INK, MUTED, PAPER, Box, arrow, document, rect, text, width
 from stack.plan import StackPlan
 
@@ -23,10 +23,10 @@ LABEL = 11
 LEGEND = 46
 
 POOL_COLORS = {
-    "application": ("#1d4ed8", "#eff6ff", "#bfdbfe"),
-    "database": ("#6d28d9", "#f5f3ff", "#ddd6fe"),
-    "storage": ("#b45309", "#fffbeb", "#fde68a"),
-    "calls": ("#0f766e", "#f0fdfa", "#99f6e4"),
+    "application": ("#1d4ed8", "#eff6ff", "#93c5fd"),
+    "database": ("#6d28d9", "#f5f3ff", "#c4b5fd"),
+    "storage": ("#b45309", "#fffbeb", "#fcd34d"),
+    "calls": ("#0f766e", "#f0fdfa", "#5eead4"),
 }
 """By role of the nodes: ink, box, edge of box and chip."""
 _OUTSIDE = ("#334155", "#f8fafc", "#cbd5e1")
@@ -118,9 +118,7 @@ def _body(system: System, box: Box, chips: Sequence[Chip]) -> list[str]:
             top += CHIP + CHIP_GAP
         for index, chip in enumerate(members):
             line, place = (index, column) if title else divmod(index, across)
-            here = Box(
-                x=box.x + PAD + place * step, y=top + line * (CHIP + CHIP_GAP), w=step - CHIP_GAP * 2, h=CHIP
-            )
+            here = Box(x=box.x + PAD + place * step, y=top + line * (CHIP + CHIP_GAP), w=step - CHIP_GAP * 2, h=CHIP)
             parts += _chip(chip, here, edge, chip.name.removeprefix(prefix))
     return parts
 
@@ -129,7 +127,7 @@ def _system(system: System, box: Box, chips: Sequence[Chip]) -> list[str]:
     ink, fill, edge = _colors(system)
     subtitle = textwrap.shorten(system.subtitle, int((box.w - 2 * PAD) / (12 * CHARACTER)), placeholder="…")
     return [
-        rect(box, fill=fill, stroke=edge, radius=10, dashed=system.pool is None),
+        rect(box, fill=fill, stroke=edge, radius=10, dashed=system.key == "servers"),
         text(box.x + PAD, box.y + 22, system.title, size=15, weight=700, color=ink),
         text(box.x + PAD, box.y + 39, subtitle, size=12, color=MUTED),
         *_body(system, box, chips),
@@ -160,12 +158,12 @@ def _free(link: Link, places: Mapping[str, Box]) -> tuple[float, float]:
 
 def _label(x: float, y: float, link: Link, room: float) -> list[str]:
     """Ports, then the reason, wrapped to `room`; centred on `y`."""
-    lines = textwrap.wrap(link.why, max(14, int(room / (LABEL * CHARACTER))))[:2]
+    lines = textwrap.wrap(
+        link.why, max(14, int(room / (LABEL * CHARACTER))), max_lines=2, placeholder=" …", break_long_words=False
+    )
     top = y - (len(lines) + 1) * (LABEL + 2) / 2 + LABEL
     parts = [text(x, top, ", ".join(link.ports), size=LABEL, weight=700)]
-    return parts + [
-        text(x, top + (n + 1) * (LABEL + 2), line, size=LABEL, color=MUTED) for n, line in enumerate(lines)
-    ]
+    return parts + [text(x, top + (n + 1) * (LABEL + 2), line, size=LABEL, color=MUTED) for n, line in enumerate(lines)]
 
 
 def _vertical(links: Sequence[Link], places: Mapping[str, Box]) -> list[str]:
@@ -196,8 +194,9 @@ def _below(links: Sequence[Link], places: Mapping[str, Box]) -> list[str]:
         y = a.bottom + 18
         x1, x2 = (a.right - 40, b.x + 40) if a.x < b.x else (a.x + 40, b.right - 40)
         parts.append(arrow([(x1, a.bottom), (x1, y), (x2, y), (x2, b.bottom)], dashed=link.dashed))
-        words = f"{', '.join(link.ports)}  {link.why}"
-        parts.append(text((x1 + x2) / 2, y + 14, words, size=LABEL, color=MUTED, anchor="middle"))
+        x, ports = max(x1, x2) + 10, ", ".join(link.ports)
+        parts.append(text(x, y + 4, ports, size=LABEL, weight=700))
+        parts.append(text(x + width(ports, LABEL) + 8, y + 4, link.why, size=LABEL, color=MUTED))
     return parts
 
 
@@ -207,7 +206,10 @@ def _legend(y: float, stacks: Sequence[str], pools: Sequence[str]) -> list[str]:
     for pool in pools:
         _, fill, edge = POOL_COLORS[pool]
         words = f"{pool} nodes"
-        parts += [rect(Box(x=x, y=y, w=16, h=16), fill=fill, stroke=edge, radius=4), text(x + 22, y + 13, words, size=12)]
+        parts += [
+            rect(Box(x=x, y=y, w=16, h=16), fill=fill, stroke=edge, radius=4),
+            text(x + 22, y + 13, words, size=12),
+        ]
         x += 22 + width(words, 12) + 24
     parts.append(rect(Box(x=x, y=y, w=16, h=16), fill=PAPER, stroke="#94a3b8", radius=4, dashed=True))
     parts.append(text(x + 22, y + 13, "with federation on", size=12))
@@ -240,5 +242,5 @@ def architecture(plans: Mapping[str, StackPlan]) -> str:
     return draw(
         list(plans),
         chips([plan.workloads for plan in federated], last.workloads),
-        links(federated[-1].flows, last.flows),
+        links(flows_of(federated[-1]), flows_of(last)),
     )

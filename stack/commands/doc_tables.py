@@ -63,8 +63,8 @@ def stacks() -> str:
 
 def images() -> str:
     """The lock file, as published."""
-    rows = [(a.name, f"`{a.source}`", a.used_by) for a in artefacts(None)]
-    return markdown(("name", "reference", "used by"), rows)
+    rows = [(a.kind, a.name, f"`{a.source}`", a.used_by) for a in artefacts(None)]
+    return markdown(("", "name", "reference", "used by"), rows)
 
 
 def adr() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kube.errors import Problem, StackError
 from stack.commands import diagram_layout, doc_tables, schema
+from stack.commands.diagram import NoPlaceError
 from stack.load import ROOT
 
 Tables = Mapping[str, Callable[[], str]]
@@ -54,8 +55,11 @@ def outdated(root: Path = ROOT) -> list[Path]:
 
 def docs(*, check: bool) -> int:
     """Write, or only tell."""
-    wanted = generated()
-    stale = outdated()
+    try:
+        wanted, stale = generated(), outdated()
+    except NoPlaceError as error:
+        print(error)
+        return 1
     for path in stale:
         name = path.relative_to(ROOT)
         if check:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from stack.commands import explain_capacity
+from stack.commands import explain_capacity, explain_postgres, explain_stores, explain_synapse
 from stack.commands.stacks import find
-from stack.commands.table import wrap
+from stack.commands.table import table, wrap
 from stack.commands.validate import summary
 from stack.plan import StackPlan
 
@@ -13,6 +13,19 @@ def sections(plan: StackPlan) -> Iterator[tuple[str, str]]:
     """Title and text, in the order in which one decides: machines, processes, what follows from them."""
     yield "Node pools", explain_capacity.pools(plan)
     yield "What runs on them", explain_capacity.workloads(plan)
+    yield "Synapse's processes", explain_synapse.processes(plan)
+    yield "PostgreSQL's connections", explain_postgres.connections(plan)
+    yield "Caches from memory", explain_synapse.memory(plan)
+    yield "Other numbers that follow", table(("what", ">value", "from"), _derived(plan))
+
+
+def _derived(plan: StackPlan) -> list[explain_stores.Row]:
+    return [
+        *explain_postgres.numbers(plan.postgres),
+        *explain_stores.redis(plan.redis_synapse),
+        *explain_stores.redis(plan.redis_livekit),
+        *explain_stores.minio(plan.minio),
+    ]
 
 
 def explanation(plan: StackPlan) -> str:

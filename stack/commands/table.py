@@ -8,8 +8,9 @@ GAP = "  "
 
 
 def wrap(text: str, *, indent: str = "", width: int = WIDTH) -> str:
-    """A paragraph."""
-    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    """A paragraph. With an indent, as an item of a list: further lines stand two columns deeper."""
+    deeper = f"{indent}  " if indent else ""
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "  ", width: int = WIDTH) -> str:
