@@ -67,11 +67,10 @@ class HostRoute:
     federation_port: int | None = None
     federation_target_port: int | None = None
 
-    @property
-    def ports(self) -> tuple[Port, ...]:
-        """Ports of the pods."""
+    def ports(self, kind: str) -> tuple[Port, ...]:
+        """Ports of the pods that proxies connect to; plain Ingress knows no door for federation."""
         ports = [Port(self.target_port or self.port)]
-        if self.federation_port:
+        if self.federation_port and kind == "gateway":
             ports.append(Port(self.federation_target_port or self.federation_port))
         return tuple(dict.fromkeys(ports))
 
@@ -270,7 +269,7 @@ def _pod_port(port: int, envoy: bool) -> int:
 
 
 def _flows(settings: EdgeSettings, platform: Platform, wanted: Iterable[HostRoute], proxies: AnyPodIn) -> list[Flow]:
-    flows = [Flow(source=proxies, target=r.pods, ports=r.ports, why=r.why) for r in wanted]
+    flows = [Flow(source=proxies, target=r.pods, ports=r.ports(settings.kind), why=r.why) for r in wanted]
     envoy = settings.kind == "gateway" and settings.controller == "envoy"
     doors = tuple(Port(_pod_port(port, envoy)) for port in (HTTP, HTTPS))
     flows.append(Flow(source=Addresses(name="clients"), target=proxies, ports=doors, why="all that clients ask for"))
