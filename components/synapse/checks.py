@@ -38,6 +38,14 @@ def check(settings: SynapseSettings, *, federation: bool, application_disk: int 
                 value=list(settings.trusted_key_servers),
             )
         )
+    if settings.url_previews.enabled and not settings.internet:
+        problems.append(
+            Problem(
+                path="synapse.url_previews.enabled",
+                rule="needs synapse.internet: a preview is what the server fetches from the link",
+                value=True,
+            )
+        )
     if settings.url_previews.ip_range_blacklist and not settings.url_previews.enabled:
         problems.append(
             Problem(

@@ -130,8 +130,9 @@ class SynapsePlan:
                     why="federation",
                 )
             )
-        pushers = self.processes.pods(self.processes[ProcessType.PUSHER])
-        flows.append(Flow(source=pushers, target=internet, ports=https, why="push gateways of clients"))
+        if self.settings.internet:
+            pushers = self.processes.pods(self.processes[ProcessType.PUSHER])
+            flows.append(Flow(source=pushers, target=internet, ports=https, why="push gateways of clients"))
         if self.settings.url_previews.enabled:
             media = self.processes.pods(self.processes[ProcessType.MEDIA_REPOSITORY])
             flows.append(Flow(source=media, target=internet, ports=(Port(80), *https), why="previews of links"))

@@ -252,6 +252,11 @@ class SynapseSettings(Settings):
         default=Presence.AUTO,
         description="Who is online. `auto`: on up to 5,000 concurrent users; beyond, it costs more than all messages.",
     )
+    internet: bool = Field(
+        default=True,
+        description="Whether pushers may reach push gateways (Apple, Google) on the internet. Off in an air gap: "
+        "no process of Synapse may leave the cluster, but for federation where that is on.",
+    )
     url_previews: UrlPreviewSettings = Field(default_factory=UrlPreviewSettings, description="Previews of links.")
     push_include_content: bool = Field(
         default=False,

@@ -1,45 +1,21 @@
-"""Small plans of Synapse for tests: a platform of any size, and neighbours that are only addresses."""
+"""Small plans of Synapse for tests: a platform of any size, and neighbours with default settings."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from components.minio import plan as minio
 from components.minio.settings import MinioSettings
+from components.postgres import plan as postgres
+from components.postgres.settings import PostgresSettings
 from components.redis import plan as redis
 from components.redis.settings import RedisInstanceSettings
 from components.synapse.plan import SynapsePlan, make_plan
 from components.synapse.processes import plan_processes
 from components.synapse.settings import SynapseSettings
 from kube.context import Platform, Safety, StorageClasses
-from kube.flows import Flow, Pods, Port
 from kube.images import Images
-from kube.secrets import Random, SecretObject
 from stack.images import read_lock
 
 SMALL, MEDIUM, LARGE = 1_000, 5_000, 20_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class FakeDatabase:
-    """A database at an address."""
-
-    host: str = "postgres-main-rw.matrix.svc.cluster.local"
-    port: int = 5432
-    database: str = "synapse"
-    owner: str = "synapse"
-    ca_secret: str = "postgres-main-ca"
-
-    @property
-    def credentials(self) -> SecretObject:
-        return SecretObject(
-            name="postgres-main-synapse",
-            namespace="matrix",
-            entries={"username": "synapse", "password": Random(id="postgres-main-synapse")},
-        )
-
-    def client(self, source: Pods, why: str) -> Flow:
-        target = Pods.of("postgres-main", "matrix", {"cnpg.io/cluster": "postgres-main"})
-        return Flow(source=source, target=target, ports=(Port(self.port),), why=why)
 
 
 def platform(users: int = SMALL, *, federation: bool = False) -> Platform:
@@ -67,12 +43,19 @@ def plan(
     frame = platform(users, federation=federation)
     parsed = SynapseSettings.model_validate(settings)
     processes = plan_processes(parsed, frame)
+    store = minio.make_plan(MinioSettings(), frame)
     return make_plan(
         parsed,
         frame,
         processes,
-        database=FakeDatabase(),
+        database=postgres.make_plan(
+            PostgresSettings(),
+            frame,
+            connections=processes.connections,
+            store=store,
+            operator_namespace="cnpg-system",
+        ),
         redis=redis.make_plan("synapse", RedisInstanceSettings(), frame, eviction="allkeys-lru"),
-        media=minio.make_plan(MinioSettings(), frame),
+        media=store,
         federation_allow=federation_allow,
     )
