@@ -195,8 +195,8 @@ class PostgresSettings(Settings):
     backups: BackupSettings = Field(default_factory=BackupSettings, description="Continuous backup.")
     restore: RestoreSettings | None = Field(
         default=None,
-        description="Make the cluster from a backup instead of empty. It gets a name of its own, postgres-main-<hash>, so "
-        "it never writes over the archive that it came from. In a running stack this replaces the database: refused "
+        description="Make the cluster from a backup instead of empty. It gets a name of its own, postgres-main-<hash>, "
+        "so it never writes over the archive that it came from. In a running stack this replaces the database: refused "
         "unless safety.confirm lists database_name. The old Cluster then stays beside it, with its nodes and disks, "
         "until you delete it. Leave the setting in the file afterwards: without it the old name is meant again.",
     )
