@@ -1,7 +1,7 @@
 """Pools as HAProxy backends: how a worker is chosen, watched, protected from too much, and replaced by main."""
 
 from components.router.layout import Layout
-from components.router.maps import Area
+from components.router.maps import METHODS, POSITIONS, Answer
 from components.router.plan import RouterPlan, RouterPool, Server
 from components.router.pools import FEDERATION_POOLS, Choice, Pool
 from components.router.responses import SECTION, headers, well_known_files
@@ -31,10 +31,10 @@ _USER = """\
 _KEYS: dict[Choice, str] = {
     Choice.USER: _USER,
     # The parameter as its own text, so that %21 and ! are one room.
-    Choice.PATH: """\
-    http-request set-var(txn.choice) path,field(6,/),url_dec if { var(txn.area) -m str p6 }
-    http-request set-var(txn.choice) path,field(7,/),url_dec if { var(txn.area) -m str p7 }
-"""
+    Choice.PATH: "".join(
+        f"    http-request set-var(txn.choice) path,field({n},/),url_dec if {{ var(txn.route) -m str *{n} }}\n"
+        for n in POSITIONS
+    )
     + _USER,
     Choice.ORIGIN: f"""\
     http-request set-var(txn.choice) 'req.fhdr(authorization),regsub("{_ORIGIN}","\\1",i)' \
@@ -112,32 +112,35 @@ def _backend(plan: RouterPlan, pool: RouterPool, layout: Layout) -> str:
 backend {pool.pool}
     timeout queue {traits.queue_seconds}s
     timeout server {traits.server_seconds}s
-{_balance(pool)}{_own_rules(plan, pool)}\
-    # A failed connection is tried again always; a lost answer for GET only, lest something be done twice.
-    http-request disable-l7-retry unless METH_GET
-{servers}{_fallback(plan, pool, layout)}"""
+{_balance(pool)}{_own_rules(plan, pool)}{servers}{_fallback(plan, pool, layout)}"""
 
 
-def _local(plan: RouterPlan, layout: Layout) -> str:
-    """Answers that need no Synapse: well-known, and every kind of no."""
-    rules = []
+def _answers(plan: RouterPlan, layout: Layout) -> str:
+    """Backends that answer without any Synapse: well-known documents, and every kind of no."""
     files = well_known_files(plan)
-    for area in (Area.WELL_KNOWN_CLIENT, Area.WELL_KNOWN_SERVER, Area.WELL_KNOWN_SUPPORT):
-        here = f"{{ var(txn.area) -m str {area} }}"
-        if f"{area}.json" in files:
-            rules.append(f"http-request return status 405 errorfiles {SECTION} if {here} !METH_GET")
-            rules.append(
-                f"http-request return status 200 content-type application/json "
-                f"file {layout.config_dir}/{area}.json {headers({'Cache-Control': 'max-age=600'})} "
-                f"if {here} {{ path /.well-known/matrix/{area.removeprefix('well-known-')} }}"
-            )
-    rules.append(
-        f"http-request return status 403 errorfiles {SECTION} if {{ var(txn.area) -m str {Area.CLOSED} }}",
-    )
-    rules.append(f"http-request return status 404 errorfiles {SECTION}")
-    return "\nbackend local\n" + "".join(f"    {rule}\n" for rule in rules)
+    cached = headers({"Cache-Control": "max-age=600"})
+    unknown = f"    http-request return status 404 errorfiles {SECTION}\n"
+    result = f"""
+backend {Answer.CLOSED}
+    http-request return status 403 errorfiles {SECTION}
+
+backend {Answer.UNKNOWN}
+    http-request return status 405 errorfiles {SECTION} unless {{ method {" ".join(METHODS)} }}
+{unknown}"""
+    for answer in (Answer.WELL_KNOWN_CLIENT, Answer.WELL_KNOWN_SERVER, Answer.WELL_KNOWN_SUPPORT):
+        document = f"{answer}.json"
+        result += f"\nbackend {answer}\n"
+        if document not in files:
+            result += unknown
+            continue
+        result += (
+            f"    http-request return status 405 errorfiles {SECTION} unless METH_GET\n"
+            f"    http-request return status 200 content-type application/json "
+            f"file {layout.config_dir}/{document} {cached}\n"
+        )
+    return result
 
 
 def backends(plan: RouterPlan, layout: Layout) -> str:
     """All backends."""
-    return "".join(_backend(plan, pool, layout) for pool in plan.pools) + _local(plan, layout)
+    return "".join(_backend(plan, pool, layout) for pool in plan.pools) + _answers(plan, layout)

@@ -80,7 +80,7 @@ _MSC4140 = client("unstable/org.matrix.msc4140")
 _SUMMARY = client("unstable/im.nheko.summary")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    # Whether a /sync is an initial one is decided by its query, not by this table: see frontends.initial_sync.
+    # Whether a /sync is an initial one is decided by its query, not by this table: see frontends._dispatch.
     *_rows(
         Pool.SYNCHROTRON,
         (GET, RECENT, "sync"),

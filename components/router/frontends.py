@@ -1,7 +1,7 @@
 """Listeners: what a request may reach, whose it is, how much it may ask, and which pool it goes to."""
 
 from components.router.layout import Layout
-from components.router.maps import METHODS, Area
+from components.router.maps import POSITIONS, Answer
 from components.router.plan import (
     FEDERATION_PORT,
     HEALTH_PORT,
@@ -18,12 +18,16 @@ from components.router.settings import RateLimit
 LIMIT_ENTRIES = 100_000
 """Keys remembered by each rate limit table; the oldest goes first. About 100 bytes each."""
 
-# The path without its query, and never a header: no token can be in a log line.
-LOG_FORMAT = (
-    "%{+json}o %(time)[accept_date(ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)] %(client)ci %(listener)f %(pool)b %(server)s "
-    "%(method)HM %(path)[var(txn.log_path)] %(status:sint)ST %(bytes:sint)B %(wait_ms:sint)Tw %(connect_ms:sint)Tc "
-    "%(response_ms:sint)Tr %(total_ms:sint)Ta %(ended)ts %(retries:str)rc %(pool_connections:sint)bc %(queue:sint)bq"
-)
+
+def log_format(path: str) -> str:
+    """A line of JSON. `path` is HAProxy's word for the path without its query; never a header: no token is logged."""
+    return (
+        "%{+json}o %(time)[accept_date(ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)] %(client)ci %(listener)f %(pool)b "
+        f"%(server)s %(method)HM %(path){path} %(status:sint)ST %(bytes:sint)B %(wait_ms:sint)Tw %(connect_ms:sint)Tc "
+        "%(response_ms:sint)Tr %(total_ms:sint)Ta %(ended)ts %(retries:str)rc %(pool_connections:sint)bc "
+        "%(queue:sint)bq"
+    )
+
 
 STARTUP_SECONDS = 20
 """How long a starting router waits for every pool to have a process before it serves with what there is."""
@@ -41,17 +45,22 @@ def _networks(networks: tuple[str, ...]) -> str:
 def _addresses(plan: RouterPlan) -> str:
     """Whose request it is. X-Forwarded-* of a trusted proxy counts; anybody else's is thrown away.
 
-    Synapse believes the first address of X-Forwarded-For, so it must get exactly one: the client's.
+    Synapse believes the first address of X-Forwarded-For, so it must get exactly one: the client's. Behind one
+    trusted proxy that is usually what arrives, and then nothing is rewritten.
     """
+    client = f"req.hdr_ip(x-forwarded-for,-{plan.trusted_hops})"
     return f"""\
     acl from_proxy src {_networks(plan.trusted_proxies)}
-    http-request set-header X-Forwarded-Proto https unless from_proxy {{ req.hdr(x-forwarded-proto) -m str http }}
-    http-request set-src req.hdr_ip(x-forwarded-for,-{plan.trusted_hops}) if from_proxy
-    http-request set-header X-Forwarded-For %[src]
-    http-request del-header Forwarded
-    http-request del-header X-Real-IP
-    http-request del-header X-Forwarded-Host
+    http-request set-header X-Forwarded-Proto https unless from_proxy {{ req.hdr(x-forwarded-proto) -m found }}
+    http-request set-header X-Forwarded-For %[src] unless from_proxy {{ {client} -m found }}
+    http-request set-header X-Forwarded-For %[{client}] if {{ req.hdr_cnt(x-forwarded-for) gt 1 }}
+    http-request set-src req.hdr_ip(x-forwarded-for,-1)
 """
+
+
+def _quiet(plan: RouterPlan) -> str:
+    """Synapse logs each request that it answers, with the user. The router adds what Synapse cannot know."""
+    return "" if plan.log_all else "    http-response set-log-level silent unless { status ge 500 }\n"
 
 
 def _preflight() -> str:
@@ -67,14 +76,17 @@ def _limit(table: str, limit: RateLimit, counter: int, key: str, condition: str)
 
 
 def _limits(plan: RouterPlan, layout: Layout) -> str:
-    """By token, whoever sends it; by address where there is no token yet. HAProxy keeps a token's hash alone."""
+    """By token, whoever sends it; by address where there is no token yet. HAProxy keeps a token's hash alone.
+
+    32 bits of it: of 100,000 tokens, one pair in a run of days would share a limit that neither comes near.
+    """
     exempt = ""
     acl = ""
     if plan.limits.exempt:
         acl = f"    acl unlimited src {_networks(plan.limits.exempt)}\n"
         exempt = " !unlimited"
     by_token = _limit(
-        "limit-token", plan.limits.token, 0, "var(txn.token),sha1", f"{{ var(txn.token) -m found }}{exempt}"
+        "limit-token", plan.limits.token, 0, "var(txn.token),xxh32", f"{{ var(txn.token) -m found }}{exempt}"
     )
     limited = f"{{ path,map_str({layout.map('limited')}) -m found }}"
     by_address = _limit("limit-login", plan.limits.login, 1, "src,ipmask(32,64)", f"METH_POST {limited}{exempt}")
@@ -88,40 +100,37 @@ def _token() -> str:
 """
 
 
-def _area(layout: Layout, heads: str) -> str:
-    """First look-up: what the path belongs to, and which of its fields is a parameter."""
+def _route(layout: Layout, listener: str) -> str:
+    """From method and path to a backend's name: one look-up, or two with a parameter in the middle (maps.py)."""
     shaped = "".join(
         f"    http-request set-var-fmt(txn.key) "
-        f"'%[path,field(1,/,{position - 1})]/*/%[path,field({position + 1},/,0)]/$' "
-        f"if {{ var(txn.area) -m str p{position} }}\n"
-        for position in (6, 7)
+        f"'%[method]%[path,field(1,/,{position - 1})]/*/%[path,field({position + 1},/,0)]/$' "
+        f"if {{ var(txn.route) -m str *{position} }}\n"
+        for position in POSITIONS
     )
+    found = f"map_beg({layout.map(listener)},{Answer.UNKNOWN})"
     return f"""\
-    http-request set-var(txn.area) path,map_beg({layout.map(heads)},{Area.UNKNOWN})
-    http-request set-var(txn.key) path,concat(/$) if {{ var(txn.area) -m str {Area.PLAIN} }}
-{shaped}"""
-
-
-def _pool(layout: Layout) -> str:
-    """Second look-up: key and method to pool. METH_GET is HEAD as well."""
-    return "".join(
-        f"    http-request set-var(txn.pool) var(txn.key),map_beg({layout.map(method.lower())},{Pool.MAIN}) "
-        f"if {'METH_GET' if method == 'GET' else f'{{ method {method} }}'}\n"
-        for method in METHODS
-    )
-
-
-def initial_sync(plan: RouterPlan) -> str:
-    """A sync from nothing is another kind of request: seconds of CPU, where a sync from a token takes milliseconds."""
-    if not plan.has(Pool.INITIAL_SYNCHROTRON):
-        return ""
-    target = f"http-request set-var(txn.pool) str({Pool.INITIAL_SYNCHROTRON}) if sync"
-    return f"""\
-    acl sync var(txn.pool) -m str {Pool.SYNCHROTRON}
-    {target} {{ path_end /sync }} !{{ url_param(since) -m found }}
-    {target} {{ path_end /sync }} {{ url_param(full_state) -m str true }}
-    {target} {{ path_end /events }} !{{ url_param(from) -m found }}
+    http-request set-var-fmt(txn.key) '%[method]%[path]/$'
+    http-request set-var(txn.route) var(txn.key),{found}
+{shaped}\
+    http-request set-var(txn.shaped) var(txn.key),{found} if {{ var(txn.route) -m beg * }}
 """
+
+
+def _dispatch(plan: RouterPlan) -> str:
+    """To the backend. A sync from nothing has one of its own: it costs seconds of CPU, where a sync from a token
+    costs milliseconds. It is known by its query, which no map can see."""
+    rules = ["use_backend %[var(txn.shaped)] if { var(txn.shaped) -m found }"]
+    if plan.has(Pool.INITIAL_SYNCHROTRON):
+        initial = f"use_backend {Pool.INITIAL_SYNCHROTRON} if"
+        rules += [
+            f"use_backend %[var(txn.route)] unless {{ var(txn.route) -m str {Pool.SYNCHROTRON} }}",
+            f"{initial} !{{ url_param(since) -m found }} {{ path_end /sync }}",
+            f"{initial} !{{ url_param(from) -m found }} {{ path_end /events }}",
+            f"{initial} {{ url_param(full_state) -m str true }}",
+        ]
+    rules += ["use_backend %[var(txn.route)]", f"default_backend {Answer.UNKNOWN}"]
+    return "".join(f"    {rule}\n" for rule in rules)
 
 
 def _body_size() -> str:
@@ -129,46 +138,34 @@ def _body_size() -> str:
 
     A chunked body has no announced length: Synapse still cuts it, and the client sees our 502.
     """
-    return "    " + _return(
-        413,
-        f"if {{ req.hdr_val(content-length) gt {MAX_REQUEST_BYTES} }} "
-        f"!{{ var(txn.pool) -m str {Pool.MEDIA_REPOSITORY} }}",
-    )
+    too_large = f"if {{ req.hdr_val(content-length) gt {MAX_REQUEST_BYTES} }}"
+    return f"    {_return(413, f'{too_large} !{{ var(txn.route) -m str {Pool.MEDIA_REPOSITORY} }}')}\n"
 
 
 def _listener(plan: RouterPlan, layout: Layout, name: str, port: int, *, limited: bool, admin: bool) -> str:
-    rules = [
-        _addresses(plan),
-        "    http-request set-var(txn.log_path) path\n",
-        _preflight(),
-        _area(layout, name),
-    ]
+    rules = _addresses(plan) + _preflight() + _route(layout, name) + _body_size()
+    path = "HPO"
     if admin:
-        # A registration token is part of its own path: it is worth as much as an account.
-        rules.append(
-            f"""\
-    acl admin path_beg /_synapse/admin
-    http-request set-var(txn.log_path) str(/_synapse/admin/v1/registration_tokens/-) """
-            f"""if {{ path_beg /_synapse/admin/v1/registration_tokens/ }}
-    {_return(403, f"if admin !{{ src {_networks(plan.admin_clients)} }}")}
+        # A registration token is part of its own path, and worth as much as an account: it must not be logged.
+        tokens = "/_synapse/admin/v1/registration_tokens/"
+        path = "[var(txn.log_path)]"
+        rules += f"""\
+    http-request set-var(txn.log_path) path
+    http-request set-var(txn.log_path) str({tokens}-) if {{ path_beg {tokens} }}
+    {_return(403, f"if {{ path_beg /_synapse/admin }} !{{ src {_networks(plan.admin_clients)} }}")}
 """
-        )
-    rules.append(_token())
+    rules += _token()
     if limited:
-        rules.append(_limits(plan, layout))
+        rules += _limits(plan, layout)
     return f"""
 frontend {name}
     bind {layout.bind(port)}
-    log-format "{LOG_FORMAT}"
-{"".join(rules)}{_pool(layout)}{initial_sync(plan)}{_body_size()}
-    use_backend local unless {{ var(txn.area) -m beg p }}
-    use_backend %[var(txn.pool)] if {{ var(txn.pool) -m found }}
-    default_backend {Pool.MAIN}
-"""
+    log-format "{log_format(path)}"
+{_quiet(plan)}{rules}{_dispatch(plan)}"""
 
 
 def _limit_tables(plan: RouterPlan) -> str:
-    tables = [("limit-token", "binary len 20", plan.limits.token), ("limit-login", "ipv6", plan.limits.login)]
+    tables = [("limit-token", "integer", plan.limits.token), ("limit-login", "ipv6", plan.limits.login)]
     if plan.federation:
         tables.append(("limit-origin", "string len 255", plan.limits.federation))
     return "".join(

@@ -120,6 +120,7 @@ class RouterPlan:
     trusted_hops: int
     admin_clients: tuple[str, ...]
     limits: RateLimitSettings
+    log_all: bool
     well_known: WellKnown
     drain_seconds: int
     cluster_domain: str
@@ -246,6 +247,7 @@ def make_plan(
         trusted_hops=settings.trusted_hops,
         admin_clients=settings.admin_clients,
         limits=settings.limits,
+        log_all=settings.log_all,
         well_known=well_known,
         drain_seconds=settings.drain_seconds,
         cluster_domain=platform.cluster_domain,
