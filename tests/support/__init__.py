@@ -1,0 +1,1 @@
+"""What tests share: recorded variants of the stacks, a view of the objects, golden files."""
