@@ -7,6 +7,8 @@ compared by the provider's own rules (stack/diff.py). Nothing is asked of a clus
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kube.pod import Workload
+from kube.quantity import GI, format_cpu
 from stack.commands.stacks import Source, find, other_version
 from stack.commands.table import count, table, wrap
 from stack.diff import Change, Effects, differences, effects, short
@@ -16,6 +18,9 @@ from stack.record import record
 from stack.resources import Recording
 
 FIELDS_SHOWN = 4
+
+_OPERATED = ("postgresql.cnpg.io/", "gateway.envoyproxy.io/")
+"""API groups whose operators run pods of the platform: what changes here, they carry out, by restarts if need be."""
 
 
 def _dig(value: Any, path: str) -> Any:
@@ -48,13 +53,45 @@ def edits(old: StackPlan, new: StackPlan) -> list[tuple[str, str, str]]:
 
 
 def _lines(changes: Sequence[Change]) -> str:
-    rows = []
+    """One row for all objects in which the same fields differ."""
+    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
     for change in changes:
-        fields = [short(field) for field in change.fields]
+        # The name of a config file's object follows from its content: it says nothing of its own.
+        fields = [short(field) for field in change.fields if change.kind != "ConfigMap" or field != "metadata.name"]
         more = f" and {len(fields) - FIELDS_SHOWN} more" if len(fields) > FIELDS_SHOWN else ""
-        where = f"{change.namespace}/{change.name}" if change.namespace else change.name
-        rows.append((change.kind, where, ", ".join(fields[:FIELDS_SHOWN]) + more))
-    return table(("kind", "name", "fields"), rows)
+        group = groups.setdefault((change.kind, ", ".join(fields[:FIELDS_SHOWN]) + more), {})
+        group.setdefault(change.namespace, []).append(change.name)
+    rows = []
+    for (kind, fields_text), names in groups.items():
+        told = "; ".join(f"{space}: {', '.join(mine)}" if space else ", ".join(mine) for space, mine in names.items())
+        rows.append((kind, told, fields_text))
+    told_fields = any(row[2] for row in rows)
+    return "\n".join(
+        wrap(f"{kind} {names}", indent="  ") + (f"\n{wrap(fields_text, indent='      ')}" if told_fields else "")
+        for kind, names, fields_text in rows
+    )
+
+
+def _size(work: Workload) -> str:
+    count_ = str(work.replicas) if work.peak_replicas == work.replicas else f"{work.replicas}–{work.peak_replicas}"
+    return f"{count_} × {format_cpu(work.cpu)} CPU, {work.memory / GI:.3g}Gi"
+
+
+def decided(old: StackPlan, new: StackPlan) -> list[tuple[str, str, str]]:
+    """Workloads whose number or size the plan decides otherwise: name, before, after."""
+    before, after = ({w.name: _size(w) for w in plan.workloads} for plan in (old, new))
+    names = dict.fromkeys((*before, *after))
+    return [
+        (n, before.get(n, "none"), after.get(n, "none")) for n in names if before.get(n, "none") != after.get(n, "none")
+    ]
+
+
+def _protection(old: Recording, new: Recording) -> str:
+    """Protected resources that the edit leaves without protection: the edit after it could delete them."""
+    lifted = [
+        str(r) for urn, r in old.by_urn.items() if r.protect and urn in new.by_urn and not new.by_urn[urn].protect
+    ]
+    return "\n".join(wrap(words, indent="  ") for words in lifted)
 
 
 def _refused(changes: Sequence[Change], plan: StackPlan) -> str:
@@ -97,15 +134,31 @@ def _together(changes: Sequence[Change], new: Recording) -> str:
     return f"{wrap(words)}\n\n"
 
 
-def _sections(found: Effects, plan: StackPlan, new: Recording) -> Iterator[tuple[str, str]]:
+def _operated(changes: Sequence[Change], new: Recording) -> frozenset[Change]:
+    """Those that an operator carries out with pods: its custom resources, and charts of operators themselves."""
+    versions = {(r.kind, r.namespace, r.object_name): str(r.inputs.get("apiVersion", "")) for r in new.resources}
+    return frozenset(
+        c
+        for c in changes
+        if c.kind == "Release" or versions.get((c.kind, c.namespace, c.name), "").startswith(_OPERATED)
+    )
+
+
+def _sections(found: Effects, plan: StackPlan, old: Recording, new: Recording) -> Iterator[tuple[str, str]]:
     if found.refused:
         yield "Refused: the engine stops the whole edit, in the preview already", _refused(found.refused, plan)
+    if lifted := _protection(old, new):
+        yield "Protection lifted: from now on an edit may delete or replace these", lifted
     if found.replace:
         yield "Replaced: deleted and made again", _together(found.replace, new) + _lines(found.replace)
     if found.restart:
         yield "Restarts: pods are replaced a few at a time", _lines(found.restart)
-    if found.change:
-        yield "Changes in place: no pod restarts by it", _lines(found.change)
+    operated = _operated(found.change, new)
+    if operated:
+        title = "Carried out by an operator, which restarts pods one by one where it must"
+        yield title, _lines([c for c in found.change if c in operated])
+    if len(operated) < len(found.change):
+        yield "Changes in place: no pod restarts by it", _lines([c for c in found.change if c not in operated])
     if found.files:
         yield "New files: pods that mount them restart (above), all others keep theirs", _lines(found.files)
     if found.create:
@@ -114,9 +167,9 @@ def _sections(found: Effects, plan: StackPlan, new: Recording) -> Iterator[tuple
         yield "Deleted", _lines(found.delete)
 
 
-def _summary(found: Effects) -> str:
+def _summary(found: Effects, new: Recording) -> str:
     if not found:
-        return "Nothing happens: both versions declare the same objects."
+        return "No object changes."
     parts = [
         (found.refused, "refused"),
         (found.replace, "replaced"),
@@ -127,15 +180,16 @@ def _summary(found: Effects) -> str:
         (found.delete, "deleted"),
     ]
     told = ", ".join(f"{len(changes)} {words}" for changes, words in parts if changes)
-    quiet = "" if found.restart or found.replace or found.refused else " No pod of ours restarts."
+    loud = found.restart or found.replace or found.refused or _operated(found.change, new)
+    quiet = "" if loud else " No pod restarts."
     return f"{told[0].upper()}{told[1:]}.{quiet}"
 
 
 def report(old: Source, new: Source) -> tuple[str, Effects]:
     """The whole text, and what it tells."""
     before, after = old.plan(), new.plan()
-    recording = record(after)
-    found = effects(record(before), recording)
+    was, will = record(before), record(after)
+    found = effects(was, will)
     rows = edits(before, after)
     head = (
         f"{new.label}, coming from {old.label}. Both are planned by the code of this checkout: what a change of code "
@@ -144,8 +198,10 @@ def report(old: Source, new: Source) -> tuple[str, Effects]:
     parts = [wrap(head)]
     edited = table(("setting", "before", "after"), rows) if rows else "  none that this checkout knows"
     parts.append(f"Edits: {count(len(rows), 'setting')}\n{edited}")
-    parts.append(_summary(found))
-    parts += [f"{title}\n{'=' * len(title)}\n{text}" for title, text in _sections(found, after, recording)]
+    if numbers := decided(before, after):
+        parts.append(f"What the plan decides otherwise\n{table(('pods', 'before', 'after'), numbers)}")
+    parts.append(_summary(found, will))
+    parts += [f"{title}\n{'=' * len(title)}\n{text}" for title, text in _sections(found, after, was, will)]
     return "\n\n".join(parts), found
 
 

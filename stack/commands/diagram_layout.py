@@ -168,11 +168,11 @@ def _label(x: float, y: float, link: Link, room: float) -> list[str]:
 
 def _vertical(links: Sequence[Link], places: Mapping[str, Box]) -> list[str]:
     """Arrows between rows. Those with the same way share it out; labels stand to the right of their line."""
-    ways: dict[tuple[float, float], list[Link]] = defaultdict(list)
+    ways: dict[tuple[float, float, frozenset[int]], list[Link]] = defaultdict(list)
     for link in links:
-        ways[_free(link, places)].append(link)
+        ways[*_free(link, places), frozenset((link.source.row, link.target.row))].append(link)
     parts = []
-    for (start, end), mine in ways.items():
+    for (start, end, _), mine in ways.items():
         room = (end - start) / len(mine)
         for n, link in enumerate(mine):
             x = start + n * room + min(24, room / 4)
@@ -222,7 +222,9 @@ def draw(stacks: Sequence[str], chips: Mapping[str, Sequence[Chip]], links: Sequ
     """The SVG."""
     beside = [link for link in links if link.source.row == link.target.row]
     places = boxes(chips, frozenset(link.source.row for link in beside))
-    bottom = max(box.bottom for box in places.values()) + (34 if beside else 0)
+    bottom = max(box.bottom for box in places.values())
+    if any(link.source.row == max(s.row for s in SYSTEMS) for link in beside):
+        bottom += 34
     height = bottom + LEGEND + 8
     parts = [text(MARGIN, MARGIN + 10, "synapse-platform", size=18, weight=700)]
     for system in SYSTEMS:
