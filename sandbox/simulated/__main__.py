@@ -15,7 +15,8 @@ _INTERVAL = 1.0  # seconds between two looks; waits for operators are tens of se
 
 def main() -> None:
     api = Api(Path(sys.argv[1]))
-    operators = (Addresses(api), Certificates(api, Path(sys.argv[2])), Postgres(api))
+    keys = Path(sys.argv[2])
+    operators = (Addresses(api), Certificates(api, keys), Postgres(api, keys))
     while True:
         for operator in operators:
             try:

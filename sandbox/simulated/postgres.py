@@ -8,9 +8,11 @@ import base64
 import hashlib
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 from sandbox.api import Api, Json, core, group
+from sandbox.credentials import Authority
 from sandbox.simulated.addresses import now
 
 _GROUP = "postgresql.cnpg.io/v1"
@@ -26,8 +28,9 @@ _SERVICES: dict[str, dict[str, str]] = {
 class Postgres:
     """One look brings every Cluster one step closer to its specification."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, keys: Path) -> None:
         self._api = api
+        self._authority = Authority(keys / "postgres", "sandbox postgres")
 
     def look(self) -> None:
         clusters = self._api.list(group(_GROUP, "clusters"))
@@ -53,6 +56,7 @@ class Postgres:
         }
         if not status.get("instances"):
             self._services(cluster)
+            self._authority_secret(cluster)
             self._application_secret(cluster)
         names = [f"{name}-{number}" for number in range(1, wanted + 1)]
         primary = status.get("currentPrimary") or names[0]
@@ -123,6 +127,14 @@ class Postgres:
                 "ports": [{"name": "postgres", "port": 5432, "targetPort": 5432}],
             }
             self._create(core("services", namespace), "v1", "Service", f"{name}-{suffix}", cluster, {"spec": spec})
+
+    def _authority_secret(self, cluster: Json) -> None:
+        """`<cluster>-ca`: clients check the server's certificate against it."""
+        name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
+        data = {"ca.crt": base64.b64encode(self._authority.certificate_path.read_bytes()).decode()}
+        self._create(
+            core("secrets", namespace), "v1", "Secret", f"{name}-ca", cluster, {"type": "Opaque", "data": data}
+        )
 
     def _application_secret(self, cluster: Json) -> None:
         """The operator makes one only when the Cluster does not bring its own."""

@@ -1,6 +1,8 @@
 """Simulated operators against a cluster of dictionaries: the rules that a real cluster has, without one."""
 
 import copy
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from sandbox.simulated.addresses import Addresses, addresses_of
@@ -95,12 +97,25 @@ def _ready(pod: Json) -> Json:
     return pod | {"metadata": metadata, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 
 
+_KEYS = tempfile.TemporaryDirectory()  # ends with the process
+
+
+def _look(api: FakeApi) -> None:
+    Postgres(api, Path(_KEYS.name)).look()  # type: ignore[arg-type]
+
+
+def test_a_database_brings_the_authority_that_its_clients_check_it_against() -> None:
+    api = FakeApi(clusters=[_cluster()])
+    _look(api)
+    assert "db-ca" in _named(api, "secrets"), "every Synapse process mounts it"
+
+
 def _look_until_quiet(cluster: Json) -> tuple[FakeApi, dict[str, Json]]:
     """Look again and again, with every pod ready a moment after it was made; the last look and all pods."""
     pods: dict[str, Json] = {}
     for _ in range(12):
         api = FakeApi(clusters=[cluster], pods=list(pods.values()))
-        Postgres(api).look()  # type: ignore[arg-type]
+        _look(api)
         pods |= {b["metadata"]["name"]: _ready(b) for kind, b in api.created if kind == "pods"}
         for status in api.merged.values():
             cluster["status"] = cluster.get("status", {}) | status
@@ -109,7 +124,7 @@ def _look_until_quiet(cluster: Json) -> tuple[FakeApi, dict[str, Json]]:
 
 def test_a_new_database_grows_one_instance_at_a_time() -> None:
     api = FakeApi(clusters=[_cluster()])
-    Postgres(api).look()  # type: ignore[arg-type]
+    _look(api)
     assert _named(api, "pods") == ["db-1"], "replicas copy a primary that must be there first"
     assert _named(api, "persistentvolumeclaims") == ["db-1"]
     assert set(_named(api, "services")) == {"db-rw", "db-ro", "db-r"}
@@ -130,7 +145,7 @@ def test_fewer_instances_lose_the_last_ones_with_their_claims() -> None:
     _, pods = _look_until_quiet(cluster)
     cluster["spec"]["instances"] = 2
     api = FakeApi(clusters=[cluster], pods=list(pods.values()))
-    Postgres(api).look()  # type: ignore[arg-type]
+    _look(api)
     assert api.deleted == ["db-3", "db-3"], "the pod and the claim of the same name"
 
 
@@ -139,14 +154,14 @@ def test_changed_resources_replace_replicas_first_one_at_a_time() -> None:
     _, pods = _look_until_quiet(cluster)
     cluster["spec"]["resources"] = {"requests": {"cpu": "2"}}
     api = FakeApi(clusters=[cluster], pods=list(pods.values()))
-    Postgres(api).look()  # type: ignore[arg-type]
+    _look(api)
     assert api.deleted == ["db-2"], "the primary goes last"
 
 
 def test_pods_carry_placement_and_storage_of_the_cluster() -> None:
     affinity = {"nodeSelector": {"pool": "database"}, "podAntiAffinityType": "required"}
     api = FakeApi(clusters=[_cluster(affinity=affinity, walStorage={"size": "1Gi"})])
-    Postgres(api).look()  # type: ignore[arg-type]
+    _look(api)
     pod = next(body for kind, body in api.created if kind == "pods")
     assert pod["spec"]["nodeSelector"] == {"pool": "database"}
     rules = pod["spec"]["affinity"]["podAntiAffinity"]
