@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from kube.quantity import GI, parse_bytes
+from kube.flows import Port
+from kube.quantity import GI, format_bytes, format_cpu, parse_bytes
+from stack.commands.against import report
+from stack.commands.diagram import flows_of, with_federation
 from stack.commands.images import artefacts
 from stack.commands.settings_reference import settings_reference
-from stack.commands.stacks import find, stack_names
+from stack.commands.stacks import Source, find, stack_names
 from stack.load import ROOT
 from stack.plan import StackPlan
 
@@ -67,6 +70,47 @@ def images() -> str:
     return markdown(("", "name", "reference", "used by"), rows)
 
 
+def processes() -> str:
+    """Synapse's processes at every scale, those of federation included."""
+    found = {name: with_federation(plan).processes for name, plan in plans().items()}
+    rows = []
+    for process in next(reversed(found.values())):
+        cells = []
+        for mine in found.values():
+            here = mine[process.type]
+            scale = f"–{here.maximum}" if here.autoscale else ""
+            size = f"{format_cpu(here.resources.cpu)}, {format_bytes(here.resources.memory)}"
+            cells.append(f"{here.replicas}{scale} × {size}")
+        rows.append((f"`synapse-{process.type.value}`", *cells, process.traits.what))
+    return markdown(("process", *(f"`{name}`" for name in found), "what it does"), rows)
+
+
+def flows() -> str:
+    """Who talks to whom, with federation on. Targets that are reached alike share a row."""
+    plan = with_federation(next(reversed(plans().values())))
+    targets: dict[tuple[str, str, str], list[str]] = {}
+    for flow in flows_of(plan):
+        key = (flow.source.name, ", ".join(_port(p) for p in flow.ports), flow.why)
+        targets.setdefault(key, []).append(flow.target.name)
+    rows = sorted((source, ", ".join(sorted(names)), ports, why) for (source, ports, why), names in targets.items())
+    return markdown(("from", "to", "ports", "why"), rows)
+
+
+def _port(port: Port) -> str:
+    number = f"{port.number}–{port.end}" if port.end else str(port.number)
+    return number if port.protocol == "TCP" else f"{number}/{port.protocol.lower()}"
+
+
+@cache
+def example() -> str:
+    """What `explain --against` tells of an edit that everybody makes: more synchrotrons."""
+    new = find("large")
+    old = Source(label=f"HEAD:{new.label}", stack=new.stack, text=new.text)
+    edit = "    synapse: { workers: { synchrotron: { replicas: 20 } } }\n"
+    text, _ = report(old, Source(label=new.label, stack=new.stack, text=f"{new.text}{edit}"))
+    return f"```\n{text}\n```"
+
+
 def adr() -> str:
     """Index of the decisions, by their headings."""
     rows = []
@@ -101,9 +145,12 @@ def map_of_repository() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "adr": adr,
+    "example": example,
+    "flows": flows,
     "images": images,
     "make": make,
     "map": map_of_repository,
+    "processes": processes,
     "settings": settings_reference,
     "stacks": stacks,
 }
