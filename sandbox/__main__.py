@@ -55,8 +55,8 @@ def _tell_overrides(source: Path) -> None:
     reasons = stackfile.overrides()[1]
     if reasons:
         print(f"deployed as in {source.name}, except:")
-        for change, reason in reasons.items():
-            print(f"  {change}  ({reason})")
+        for reason in dict.fromkeys(reasons.values()):
+            print(f"  {', '.join(change for change, why in reasons.items() if why == reason)}\n    because {reason}")
 
 
 def _failed(session: Session, operation: str, result: Result) -> SandboxError:

@@ -1,5 +1,6 @@
 """Makes the simulated cluster look like the machines and storage of one stack."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.api import Api, Json, core, group
@@ -9,27 +10,47 @@ _MANAGED = {"sandbox.invalid/simulated": "true"}
 _PROVISIONER = "sandbox.invalid/simulated"
 
 
-def wanted(stack_file: Path) -> tuple[list[Json], list[str]]:
-    """Node manifests and storage class names that the stack file asks for."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What a stack finds in a cluster that is ready for it."""
+
+    nodes: list[Json]
+    storage_classes: list[str]
+    operator_namespaces: list[str]
+
+
+def wanted(stack_file: Path) -> Surroundings:
+    """The machines, storage classes and operators' namespaces that the stack file expects."""
     from kube.errors import StackError
     from stack.capacity import node_objects
     from stack.load import read_stack_file
+    from stack.plan import make_plan
 
     try:
         settings = read_stack_file(stack_file)
+        plan = make_plan(settings, stack_file.name.split(".")[1])
     except StackError as error:
         raise SandboxError(
             f"{stack_file.name} is not a valid stack", detail=str(error), hint="correct the lines above"
         ) from None
     classes = settings.storage_classes
-    return node_objects(settings), sorted({classes.general, classes.database, classes.object})
+    return Surroundings(
+        nodes=node_objects(settings),
+        storage_classes=sorted({classes.general, classes.database, classes.object}),
+        operator_namespaces=sorted(set(plan.operators.places.values())),
+    )
 
 
 def serve(api: Api, stack_file: Path) -> int:
     """Create, replace and delete nodes and storage classes until they are the stack's; how many nodes changed."""
-    nodes, classes = wanted(stack_file)
-    changed = serve_nodes(api, nodes)
-    serve_classes(api, classes)
+    found = wanted(stack_file)
+    changed = serve_nodes(api, found.nodes)
+    serve_classes(api, found.storage_classes)
+    for name in found.operator_namespaces:  # the operators are simulated, so somebody must "have installed" them
+        api.create(
+            core("namespaces"),
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": _MANAGED}},
+        )
     return changed
 
 

@@ -108,26 +108,40 @@ def volumes_not_bound(api: Api) -> list[str]:
 
 
 def dangling_references(api: Api) -> list[str]:
-    """ConfigMaps, Secrets and claims that pods name and that do not exist: a real kubelet would wait for them."""
+    """ConfigMaps, Secrets (with keys) and claims that pods name and that do not exist: a real kubelet would wait."""
     existing = {
-        plural: {(i["metadata"]["namespace"], i["metadata"]["name"]) for i in api.list(core(plural))}
+        plural: {
+            (item["metadata"]["namespace"], item["metadata"]["name"]): {
+                *item.get("data", {}),
+                *item.get("binaryData", {}),
+            }
+            for item in api.list(core(plural))
+        }
         for plural in ("configmaps", "secrets", "persistentvolumeclaims")
     }
-    lines = []
+    missing: dict[str, list[str]] = defaultdict(list)
     for pod in api.list(core("pods")):
         namespace = pod["metadata"]["namespace"]
-        for plural, name in sorted(_references(pod["spec"])):
-            if (namespace, name) not in existing[plural]:
-                lines.append(f"pod {namespace}/{pod['metadata']['name']} names {plural} {name}, which does not exist")
-    return lines
+        for plural, name, key in sorted(_references(pod["spec"])):
+            keys = existing[plural].get((namespace, name))
+            if keys is None or (key and key not in keys):
+                missing[f"{plural} {namespace}/{name}" + (f", key {key}" if key else "")].append(
+                    pod["metadata"]["name"]
+                )
+    return [
+        f"{what} does not exist, but is named by pod {pods[0]}" + (f" and {len(pods) - 1} more" if pods[1:] else "")
+        for what, pods in missing.items()
+    ]
 
 
-def _references(spec: Json) -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
+def _references(spec: Json) -> set[tuple[str, str, str]]:
+    """(plural kind, name, key) of what a pod needs to start; the key is empty where the whole object is meant."""
+    found: set[tuple[str, str, str]] = set()
 
-    def add(plural: str, source: Any, key: str = "name") -> None:
-        if source and not source.get("optional") and source.get(key):
-            found.add((plural, source[key]))
+    def add(plural: str, source: Any, name: str = "name") -> None:
+        if source and not source.get("optional") and source.get(name):
+            keys = [source["key"]] if "key" in source else [item["key"] for item in source.get("items", [])]
+            found.update((plural, source[name], key) for key in keys or [""])
 
     for volume in spec.get("volumes", []):
         add("configmaps", volume.get("configMap"))

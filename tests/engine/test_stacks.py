@@ -48,7 +48,7 @@ def deployed(sandbox: Session, request: pytest.FixtureRequest) -> Iterator[Deplo
 
 def test_the_cluster_has_the_machines_of_the_stack(deployed: Deployed) -> None:
     nodes = {node["metadata"]["name"] for node in deployed.session.cluster.api.list(core("nodes"))}
-    asked = {node["metadata"]["name"] for node in wanted(committed(deployed.stack))[0]}
+    asked = {node["metadata"]["name"] for node in wanted(committed(deployed.stack)).nodes}
     assert nodes == asked
 
 
@@ -104,6 +104,7 @@ def _left(session: Session) -> list[str]:
     """Namespaces, pods and claims that are none of Kubernetes' own."""
     api = session.cluster.api
     own = {"default", "kube-system", "kube-public", "kube-node-lease"}
+    own |= set(wanted(committed(session.serving)).operator_namespaces)
     namespaces = [n["metadata"]["name"] for n in api.list(core("namespaces")) if n["metadata"]["name"] not in own]
     pods = [p["metadata"]["name"] for p in api.list(core("pods"))]
     volumes = [v["metadata"]["name"] for v in api.list(core("persistentvolumes"))]
