@@ -1,7 +1,7 @@
 """The table: which pool of Synapse processes serves which endpoint. One row per endpoint, as Synapse registers it.
 
 Everything that is not in this table goes to the main process, which serves everything but media. A row exists where
-a worker can serve the endpoint and should. `tests/tools/test_router_endpoints.py` compares the table with the
+a worker can serve the endpoint and should. `tests/tools/router/test_endpoints.py` compares the table with the
 servlets that the pinned Synapse really registers, process by process, both ways: what a worker could serve and is
 neither here nor in `LEFT_TO_MAIN` fails the test, and so does a row that its pool's process would answer with 404.
 

@@ -26,8 +26,8 @@ from components.router.settings import RateLimit, RateLimitSettings, RouterSetti
 from sandbox import packages
 from sandbox.errors import SandboxError
 from tests.router.examples import plan
-from tests.tools.haproxy import PORTS, free_ports, write_files
-from tests.tools.stubs import wait_for
+from tests.tools.router.haproxy import PORTS, free_ports, write_files
+from tests.tools.router.stubs import wait_for
 
 AIM = 0.85
 CONNECTIONS = 64

@@ -15,7 +15,7 @@ from components.router.maps import internal_map, lookup
 from components.router.pools import POOLS, Pool, Resource
 from sandbox.packages import python_environment
 from tests.router.samples import fill
-from tests.tools.patterns import anonymous, templates
+from tests.tools.router.patterns import anonymous, templates
 
 pytestmark = pytest.mark.tools
 

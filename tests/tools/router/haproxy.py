@@ -23,7 +23,7 @@ from components.router.plan import (
 )
 from components.router.responses import error_files, well_known_files
 from sandbox import packages
-from tests.tools.stubs import wait_for
+from tests.tools.router.stubs import wait_for
 
 PORTS = (PUBLIC_PORT, FEDERATION_PORT, INTERNAL_PORT, METRICS_PORT, HEALTH_PORT)
 
