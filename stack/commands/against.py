@@ -5,6 +5,7 @@ compared by the provider's own rules (stack/diff.py). Nothing is asked of a clus
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from kube.pod import Workload
@@ -114,16 +115,18 @@ def _refused(changes: Sequence[Change], plan: StackPlan) -> str:
     return "\n".join(told)
 
 
-def _together(changes: Sequence[Change], new: Recording) -> str:
+def _together(found: Effects, new: Recording) -> str:
     """Says so where the replaced stop together first: they may not run with two different files at once."""
-    replaced = {(c.kind, c.namespace, c.name) for c in changes}
-    causes = {
+    replaced = {(c.kind, c.namespace, c.name) for c in found.replace}
+    changed = {c.name for c in (*found.files, *found.replace)}
+    bound = {
         new.by_urn[cause].name
         for r in new.objects
         if (r.kind, r.namespace, r.object_name) in replaced
         for cause in r.replace_with
         if cause in new.by_urn
     }
+    causes = bound & changed
     if not causes:
         return ""
     names = ", ".join(sorted(causes))
@@ -150,7 +153,7 @@ def _sections(found: Effects, plan: StackPlan, old: Recording, new: Recording) -
     if lifted := _protection(old, new):
         yield "Protection lifted: from now on an edit may delete or replace these", lifted
     if found.replace:
-        yield "Replaced: deleted and made again", _together(found.replace, new) + _lines(found.replace)
+        yield "Replaced: deleted and made again", _together(found, new) + _lines(found.replace)
     if found.restart:
         yield "Restarts: pods are replaced a few at a time", _lines(found.restart)
     operated = _operated(found.change, new)
@@ -175,7 +178,7 @@ def _summary(found: Effects, new: Recording) -> str:
         (found.replace, "replaced"),
         (found.restart, "restarted"),
         (found.change, "changed in place"),
-        (found.files, "new config files"),
+        (found.files, "new config file" if len(found.files) == 1 else "new config files"),
         (found.create, "created"),
         (found.delete, "deleted"),
     ]
@@ -185,10 +188,15 @@ def _summary(found: Effects, new: Recording) -> str:
     return f"{told[0].upper()}{told[1:]}.{quiet}"
 
 
+@cache
+def _recorded(source: Source) -> tuple[StackPlan, Recording]:
+    plan = source.plan()
+    return plan, record(plan)
+
+
 def report(old: Source, new: Source) -> tuple[str, Effects]:
     """The whole text, and what it tells."""
-    before, after = old.plan(), new.plan()
-    was, will = record(before), record(after)
+    (before, was), (after, will) = _recorded(old), _recorded(new)
     found = effects(was, will)
     rows = edits(before, after)
     head = (

@@ -12,7 +12,7 @@ from stack.commands.against import report
 from stack.commands.diagram import flows_of, with_federation
 from stack.commands.images import artefacts
 from stack.commands.settings_reference import settings_reference
-from stack.commands.stacks import Source, find, stack_names
+from stack.commands.stacks import REFERENCE, Source, find
 from stack.load import ROOT
 from stack.plan import StackPlan
 
@@ -27,8 +27,8 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @cache
 def plans() -> dict[str, StackPlan]:
-    """The committed stacks, planned."""
-    return {name: find(name).plan() for name in stack_names()}
+    """The reference stacks, planned."""
+    return {name: find(name).plan() for name in REFERENCE}
 
 
 def _machines(plan: StackPlan, role: str) -> str:
@@ -49,7 +49,7 @@ def _pods(plan: StackPlan) -> str:
 
 
 def stacks() -> str:
-    """What the committed stacks promise, and on what."""
+    """What the reference stacks promise, and on what."""
     found = plans()
     roles = dict.fromkeys(p.role.value for plan in found.values() for p in plan.settings.node_pools.values())
     rows: list[list[str]] = [["people online at once", *(f"{p.platform.concurrent_users:,}" for p in found.values())]]

@@ -11,6 +11,9 @@ from stack.plan import StackPlan, make_plan
 
 SUFFIXES = (".yaml", ".yml")
 
+REFERENCE = ("small", "medium", "large")
+"""The stacks that this repository is made and tested for; documents tell of these. Sites add their own beside."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -30,12 +33,10 @@ class Source:
 
 
 def stack_names(root: Path = ROOT) -> tuple[str, ...]:
-    """Stacks that have a file here, smallest first by the number of users that they state."""
-    names = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in root.glob("Pulumi.*.yaml")]
-    # Copies with another name (`Pulumi.dev.local.yaml`) are somebody's own and not kept in git.
-    known = ("small", "medium", "large")
-    mine = [name for name in names if "." not in name]
-    return tuple(sorted(mine, key=lambda name: (known.index(name) if name in known else len(known), name)))
+    """Stacks that have a file here: the reference stacks by size, then all others by name."""
+    names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in root.glob("Pulumi.*.yaml")}
+    others = sorted(name for name in names - set(REFERENCE) if "." not in name)  # `dev.local` is not kept in git
+    return (*(name for name in REFERENCE if name in names), *others)
 
 
 def stack_of(path: Path) -> str:
