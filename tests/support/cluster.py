@@ -94,6 +94,7 @@ class Cluster:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        self._files: dict[int, Mapping[str, str]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
         return self._by_name.get((kind, namespace, name))
@@ -133,8 +134,13 @@ class Cluster:
         parts = (found.inputs.get(part) or {} for part in ("data", "stringData")) if found else ()
         return next((str(part[key]) for part in parts if key in part), "")
 
-    def files(self, container: Container) -> dict[str, str]:
+    def files(self, container: Container) -> Mapping[str, str]:
         """Path in the container -> text, for every file that comes out of a ConfigMap or a Secret."""
+        if id(container.body) not in self._files:
+            self._files[id(container.body)] = self._read_files(container)
+        return self._files[id(container.body)]
+
+    def _read_files(self, container: Container) -> Mapping[str, str]:
         result: dict[str, str] = {}
         for path, mount in container.mounts.items():
             volume = container.pod.volumes.get(mount["name"], {})

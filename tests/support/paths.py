@@ -87,7 +87,8 @@ def missing(cluster: Cluster) -> Iterator[str]:
             for where, text in _texts(cluster, container):
                 readers = [c for c in pod.containers if where in cluster.files(c)] if where in files else [container]
                 for path in _paths(text, roots):
-                    if _below(path, PROVIDED) or (_OPTIONAL.search(text) and where in files):
+                    provided = _below(path, PROVIDED) and not _below(path, container.mounts)
+                    if provided or (_OPTIONAL.search(text) and where in files):
                         continue
                     if not any(_there(cluster, reader, path) for reader in readers):
                         yield f"{container}: {path} (named in {where})"
