@@ -48,7 +48,7 @@ def guards(plan: StackPlan) -> tuple[Guard, ...]:
         ),
         Guard(
             key="database_name",
-            value=f"{plan.postgres.host}/{plan.postgres.database}",
+            value=f"{plan.postgres.name}/{plan.postgres.database}",
             consequence="Synapse would start on another, empty database",
         ),
         Guard(
