@@ -33,10 +33,25 @@ def parse(raw: Any, source: str, *, decrypted: bool = False) -> StackSettings:
         raise StackError(source, problems_of(error, StackSettings)) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, as Pulumi does: PyYAML forgets the first one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key_node.tag != "tag:yaml.org,2002:merge" and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice in one place", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, str) else id(key_node))
+        return super().construct_mapping(node, deep=deep)
+
+
 def read_stack_text(text: str, source: str) -> StackSettings:
     """Settings out of the text of a Pulumi.<stack>.yaml. `source` leads the error messages."""
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""

@@ -107,6 +107,7 @@ def test_an_unknown_stack_is_told_with_the_known_ones(
     [
         (b"config: [", "is not YAML at line 1"),
         (b"config:\n  a: 1\n b: 2\n", "is not YAML at line 3"),
+        (b"config:\n  a: 1\n  a: 2\n", "is not YAML at line 3: the key 'a' stands twice in one place"),
         (b"", "has no `config:` with the key `matrix:stack`"),
         (b"- a list\n", "has no `config:` with the key `matrix:stack`"),
         (b"config:\n  matrix:stack: text\n", "must be a mapping of keys to values"),
