@@ -3,7 +3,8 @@
 from kube.quantity import GI, MI
 
 CONNECTION_MEMORY = 10 * MI
-"""Private memory of one connected backend: caches of Synapse's some 170 tables and their indexes."""
+"""Private memory of one connected backend, most of it its caches of Synapse's some 170 tables and their indexes. An
+estimate on the safe side: 5 to 10 MB are usual."""
 
 
 def _megabytes(value: int) -> str:
