@@ -22,6 +22,7 @@ def sections(plan: StackPlan) -> Iterator[tuple[str, str]]:
 def _derived(plan: StackPlan) -> list[explain_stores.Row]:
     return [
         *explain_postgres.numbers(plan.postgres),
+        *explain_stores.edge(plan.edge, plan.platform.concurrent_users),
         *explain_stores.router(plan.synapse.router, plan.processes, plan.platform.concurrent_users),
         *explain_stores.redis(plan.redis_synapse),
         *explain_stores.redis(plan.redis_livekit),

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from components.edge.plan import EdgePlan
 from components.minio.plan import MinioPlan
 from components.minio.settings import DRIVES, SERVERS
 from components.redis.plan import RedisPlan
 from components.router.plan import BASE_BYTES, CONNECTION_BYTES, RouterPlan
 from components.synapse.processes import Processes
-from kube.quantity import GI, MI, format_bytes
+from kube.quantity import GI, MI, format_bytes, format_cpu
 from stack.commands.table import count
 
 Row = tuple[str, str, str]
@@ -24,11 +25,10 @@ def router(plan: RouterPlan, processes: Processes, users: int) -> Iterator[Row]:
         f"{plan.workload.replicas} pods, since one must carry all when the other is lost",
     )
     need = BASE_BYTES + CONNECTION_BYTES * plan.max_connections
-    yield (
-        "router: memory",
-        format_bytes(plan.workload.resources.memory),
-        f"{BASE_BYTES // MI}Mi + {plan.max_connections:,} × {CONNECTION_BYTES // 1024}Ki = {need / MI:,.0f}Mi",
-    )
+    memory = plan.workload.resources.memory
+    formula = f"{BASE_BYTES // MI}Mi + {plan.max_connections:,} × {CONNECTION_BYTES // 1024}Ki = {need / MI:,.0f}Mi"
+    source = formula if memory == need else f"synapse.router.resources; by the connections it would be {formula}"
+    yield "router: memory", f"{memory / MI:,.0f}Mi", source
     maximum = {p.name: p.maximum for p in processes if p.traits.scales}
     for pool in plan.pools:
         last = pool.servers[-1].name
@@ -39,6 +39,26 @@ def router(plan: RouterPlan, processes: Processes, users: int) -> Iterator[Row]:
                 str(len(pool.servers)),
                 f"the power of two above {maximum[process]}; up to {last} no file changes and no router restarts",
             )
+
+
+def edge(plan: EdgePlan, users: int) -> Iterator[Row]:
+    """Address and connections of the way in."""
+    yield "edge: address", plan.address or "not ours", "the lowest of edge.metallb.address_ranges; DNS leads here"
+    if plan.proxy is None:
+        return
+    base = plan.proxy.connections - 2 * users
+    yield (
+        "edge: connections",
+        f"{plan.proxy.connections:,}",
+        f"{base:,} + 2 × {users:,} people, in each pod: one node answers for the address and carries all clients",
+    )
+    resources = plan.proxy.workload.resources
+    yield (
+        "edge: threads",
+        str(plan.proxy.threads),
+        f"two for each CPU of the {format_cpu(resources.cpu)} requested, at least 2; Envoy's own default is one for each "
+        "core of the node",
+    )
 
 
 def redis(plan: RedisPlan) -> Iterator[Row]:

@@ -148,6 +148,10 @@ def test_what_follows_from_memory_is_what_is_rendered(plan: StackPlan) -> None:
     for name in ("shared_buffers", "effective_cache_size", "work_mem", "max_slot_wal_keep_size"):
         assert values[f"postgres: {name}"] == plan.postgres.parameters[name]
     assert values["redis-synapse: data"] == f"{plan.redis_synapse.max_memory // 2**20}Mi"
+    router = plan.synapse.router
+    assert number(values["router: connections"]) == router.max_connections
+    assert number(values["router: memory"].removesuffix("Mi")) == round(router.workload.resources.memory / 2**20)
+    assert values["edge: address"] == plan.edge.address
     assert plan.minio.tenant is not None
     assert number(values["object storage: usable"].removesuffix("Gi")) == plan.minio.tenant.usable / GI
 
