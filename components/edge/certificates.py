@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 
-from components.edge.manifest import CA, CERT_MANAGER_API, ISSUER, READY, REDIRECT, Manifest, Spec
+from components.edge.manifest import CA, CERT_MANAGER_API, READY, REDIRECT, Manifest, Spec
 from components.edge.plan import NAME, EdgePlan
 from kube.names import POOL_LABEL
 from kube.pod import pool_tolerations
@@ -45,9 +45,9 @@ def issuers(plan: EdgePlan) -> Iterator[Manifest]:
             timeout_seconds=300,
             after=(f"Issuer/{CA}-self",),
         )
-        yield issuer(ISSUER, {"ca": {"secretName": CA}}, after=(f"Certificate/{CA}",))
+        yield issuer(plan.issuer, {"ca": {"secretName": CA}}, after=(f"Certificate/{CA}",))
     elif plan.tls.source == "acme":
-        yield issuer(ISSUER, {"acme": _acme(plan)})
+        yield issuer(plan.issuer, {"acme": _acme(plan)})
 
 
 def _acme(plan: EdgePlan) -> Spec:
@@ -84,8 +84,8 @@ def _acme(plan: EdgePlan) -> Spec:
 
 def certificates(plan: EdgePlan) -> Iterator[Manifest]:
     """One certificate for each public host: a new host asks for its own and leaves the others alone."""
-    issuer = {"name": ISSUER, "kind": "Issuer", "group": "cert-manager.io"}
-    after: tuple[str, ...] = (f"Issuer/{ISSUER}",)
+    issuer = {"name": plan.issuer, "kind": "Issuer", "group": "cert-manager.io"}
+    after: tuple[str, ...] = (f"Issuer/{plan.issuer}",)
     if plan.tls.issuer:
         issuer = plan.tls.issuer.model_dump()
         after = ()

@@ -12,7 +12,6 @@ METALLB_API = "metallb.io/v1beta1"
 
 POOL_NAME = "synapse-platform"
 CA = "edge-ca"
-ISSUER = "edge"
 REDIRECT = "redirect-to-https"
 
 ACCEPTED = 'jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True'

@@ -170,6 +170,11 @@ class EdgePlan:
         return (self.proxy.workload,) if self.proxy else ()
 
     @property
+    def issuer(self) -> str:
+        """Issuer of ours. Named by what it is: cert-manager issues anew when the name changes, and only then."""
+        return f"{NAME}-{self.tls.source.replace('_', '-')}"
+
+    @property
     def listeners(self) -> tuple[Listener, ...]:
         return (self.redirect, *(route.listener for route in self.routes))
 

@@ -141,24 +141,32 @@ def test_a_private_authority_keeps_its_key_when_it_renews() -> None:
     assert authority["isCA"] and authority["privateKey"]["rotationPolicy"] == "Never", (
         "a new key is a new authority, and every client would have to be told again"
     )
-    assert objects["Issuer/edge"].spec == {"ca": {"secretName": "edge-ca"}}
-    assert objects["Issuer/edge"].after == ("Certificate/edge-ca",)
+    assert objects["Issuer/edge-private-ca"].spec == {"ca": {"secretName": "edge-ca"}}
+    assert objects["Issuer/edge-private-ca"].after == ("Certificate/edge-ca",)
 
 
 def test_acme_is_proved_through_the_gateways_plain_door_which_is_there_before() -> None:
     edge = plan(tls=ACME)
     objects = made(edge)
-    solver = objects["Issuer/edge"].spec["acme"]["solvers"][0]["http01"]["gatewayHTTPRoute"]
+    solver = objects["Issuer/edge-acme"].spec["acme"]["solvers"][0]["http01"]["gatewayHTTPRoute"]
     assert solver["parentRefs"][0]["sectionName"] == "http"
     assert "HTTPRoute/redirect-to-https" in objects["Certificate/edge-homeserver-tls"].after
     reached = [f for f in edge.flows if isinstance(f.target, Pods) and f.target.name == "acme-solver"]
     assert [port.number for flow in reached for port in flow.ports] == [8089], "default deny covers the solver as well"
 
 
+def test_another_source_of_certificates_is_another_issuer_so_that_they_are_issued_anew() -> None:
+    names = [
+        made(edge)["Certificate/edge-homeserver-tls"].spec["issuerRef"]["name"]
+        for edge in (plan(), plan(tls=ACME), plan(tls={"source": "issuer", "issuer": {"name": "corporate"}}))
+    ]
+    assert len(set(names)) == 3, "cert-manager does not issue anew when only the issuer's content changes"
+
+
 def test_the_external_accounts_key_stays_in_its_secret() -> None:
     account = {"key_id": "kid-1", "hmac_key": {"secure": "v1:x"}}
     edge = plan(tls={"source": "acme", "acme": {**ACME["acme"], "external_account": account}})
-    binding = made(edge)["Issuer/edge"].spec["acme"]["externalAccountBinding"]
+    binding = made(edge)["Issuer/edge-acme"].spec["acme"]["externalAccountBinding"]
     assert binding["keySecretRef"] == {"name": "edge-acme-external-account", "key": "hmac"}
     assert edge.acme_account is not None and set(edge.acme_account.entries) == {"hmac"}
 
