@@ -56,8 +56,8 @@ def edge(plan: EdgePlan, users: int) -> Iterator[Row]:
     yield (
         "edge: threads",
         str(plan.proxy.threads),
-        f"two for each CPU of the {format_cpu(resources.cpu)} requested, at least 2; Envoy's own default is one for each "
-        "core of the node",
+        f"two for each CPU of the {format_cpu(resources.cpu)} requested, at least 2; Envoy's own default is one for "
+        "each core of the node",
     )
 
 
