@@ -17,12 +17,14 @@ MEDIA_CA_DIR = "/run/secrets/media"
 MEDIA_STORE_DIR = "/data/media"
 TMP_DIR = "/tmp"
 
+NAME_FILE = f"{RUN_DIR}/name.yaml"
+
 CONFIG_FILES = (
     f"{CONFIG_DIR}/homeserver.yaml",
     f"{INSTANCES_DIR}/instances.yaml",
     f"{SENDERS_DIR}/senders.yaml",
     f"{PROCESS_DIR}/process.yaml",
-    f"{RUN_DIR}/name.yaml",
+    NAME_FILE,
 )
 """In the order in which `scripts/start.sh` hands over those that exist; no key is in two of them, but for the media
 repository's `enable_media_repo`: what comes later wins."""
