@@ -26,10 +26,11 @@ def up(stack: str) -> int:
     session = Session.open()
     for name, words in session.providers.items():
         print(f"provider {name}: {words}")
-    start = time.monotonic()
+    start, started = time.monotonic(), session.seconds["control plane"]
     session.serve(stack)
     config = session.config_file(stack)
-    session.seconds["nodes"] = time.monotonic() - start
+    emptied = session.seconds["control plane"] - started  # the cluster of another stack was in the way
+    session.seconds["nodes"] = time.monotonic() - start - max(0.0, emptied)
     _tell_overrides(source)
     result = _engine(session, "up", stack, config)
     session.seconds["pulumi up"] = result.seconds
@@ -95,7 +96,7 @@ def _summary(session: Session, stack: str, result: Result) -> None:
     outputs = session.engine.outputs(project(), stack)
     print(f"\nstack {stack} is up: {changed}")
     if outputs:
-        print("\n" + table([("output", "value"), *((name, _text(value)) for name, value in sorted(outputs.items()))]))
+        print("\n" + table([("output", "value"), *_rows(outputs)]))
     found = report.addresses(api)
     if found:
         print("\n" + table([("reachable from outside", "address"), *found]))
@@ -107,8 +108,19 @@ def _summary(session: Session, stack: str, result: Result) -> None:
 _WORDS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
 
 
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _rows(outputs: dict[str, object]) -> list[tuple[str, str]]:
+    """One line for each output, one for each entry of those that are lists or mappings."""
+    rows = []
+    for name, value in sorted(outputs.items()):
+        entries: list[tuple[str, object]] = [(name, value)]
+        if isinstance(value, dict):
+            entries = [(f"{name}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list):
+            entries = [(name, item) for item in value]
+        for title, item in entries:
+            text = ", ".join(f"{k} {v}" for k, v in item.items()) if isinstance(item, dict) else str(item)
+            rows.append((title, text))
+    return rows
 
 
 def preview(stack: str) -> int:

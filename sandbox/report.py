@@ -89,8 +89,15 @@ def custom_not_ready(api: Api) -> list[str]:
 
 
 def recent_warnings(api: Api) -> list[str]:
-    """The cluster's latest warning events, newest last, each told once."""
-    events = [e for e in api.list(core("events")) if e.get("type") == "Warning"]
+    """The cluster's latest warning events, newest last, each told once.
+
+    Autoscalers complain without end that nobody measures simulated pods; that is no news.
+    """
+    events = [
+        event
+        for event in api.list(core("events"))
+        if event.get("type") == "Warning" and event["involvedObject"].get("kind") != "HorizontalPodAutoscaler"
+    ]
     events.sort(key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or e["metadata"]["creationTimestamp"])
     lines = [
         f"{e['involvedObject']['kind']} {e['involvedObject']['name']}: {e['reason']}: {e.get('message', '')}"

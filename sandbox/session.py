@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox import cluster as clusters
 from sandbox import nodes, paths, stackfile, toolchain
@@ -43,8 +44,8 @@ class Session:
         record = self.state / "serving.json"
         return str(json.loads(record.read_text())["stack"]) if record.is_file() else ""
 
-    def config_file(self, stack: str) -> Path:
-        """The copy of the stack file, made anew; the stack is created when it does not exist."""
+    def config_file(self, stack: str, changes: dict[str, Any] | None = None) -> Path:
+        """The copy of the stack file, made anew, with `changes` on top; the stack is created when it does not exist."""
         source = stackfile.committed(stack)
         directory = self.state / "config"
         directory.mkdir(exist_ok=True, mode=0o700)
@@ -54,7 +55,7 @@ class Session:
                 self.engine.remove_stack(project(), stack)
             salt.write_text(self.engine.create_stack(project(), stack))
         target = directory / f"Pulumi.{stack}.yaml"
-        stackfile.write_copy(source, target, salt.read_text())
+        stackfile.write_copy(source, target, salt.read_text(), changes)
         return target
 
     def serve(self, stack: str) -> int:
@@ -74,6 +75,7 @@ class Session:
     def restart_empty(self) -> None:
         """A cluster without objects, and no stack that believes otherwise."""
         self.cluster = clusters.restart_empty(self.state)
+        self.seconds["control plane"] = self.cluster.started_seconds
         for name in self.engine.stacks(project()):
             self.engine.remove_stack(project(), name)
 

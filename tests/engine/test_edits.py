@@ -1,0 +1,166 @@
+"""What an edit does to a running stack: the engine's own word, held against what `explain --against` promises.
+
+The stack is large with federation, so that there is every type of process, and several of most.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox import report
+from sandbox.api import core
+from sandbox.engine import Result, project
+from sandbox.events import short
+from sandbox.session import Session
+from sandbox.stackfile import CONFIG_KEY, merge
+from stack.diff import Change, Effects, effects
+from stack.load import parse
+from stack.record import record_settings
+from stack.resources import Recording
+
+_STACK = "large"
+_BASE: dict[str, Any] = {"federation": {"enabled": True}}
+# One more (or two, where it must stay odd) of every process that may be there more than once.
+_COUNTS = {
+    "synchrotron": 20,
+    "sliding_sync": 8,
+    "generic": 14,
+    "media_repository": 5,
+    "event_persister": 6,
+    "receipts": 3,
+    "device_lists": 3,
+    "pusher": 5,
+    "federation_sender": 8,
+    "federation_inbound": 5,
+    "federation_reader": 4,
+}
+
+
+def _workers(process: str, replicas: int) -> dict[str, Any]:
+    return {"synapse": {"workers": {process: {"replicas": replicas}}}}
+
+
+class Running:
+    """The deployed stack, and what it would be after an edit."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def run(self, operation: str, changes: dict[str, Any], *arguments: str) -> Result:
+        config = self.session.config_file(_STACK, merge(_BASE, changes))
+        return self.session.engine.run(operation, project(), _STACK, config_file=config, arguments=arguments)
+
+    def recording(self, changes: dict[str, Any]) -> Recording:
+        """What the program declares with the edit, as `explain` sees it."""
+        document = yaml.safe_load(self.session.config_file(_STACK, merge(_BASE, changes)).read_text())
+        return record_settings(parse(document["config"][CONFIG_KEY], "copy"), _STACK)
+
+    def pods(self) -> dict[str, str]:
+        """Identity of every Synapse pod by name."""
+        found = self.session.cluster.api.list(core("pods", "matrix"), labelSelector="app.kubernetes.io/name=synapse")
+        return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
+
+
+def _promised(before: Recording, after: Recording) -> tuple[Effects, dict[str, set[str]]]:
+    """The promise, and the same as the engine's operations with its logical names."""
+    names: dict[tuple[str, str, str], str] = {}
+    for recording in (after, before):
+        names |= {(r.kind, r.namespace, r.name): short(r.urn) for r in recording.resources}
+
+    def named(changes: tuple[Change, ...]) -> set[str]:
+        return {names[change.kind, change.namespace, change.name] for change in changes}
+
+    found = effects(before, after)
+    operations = {
+        "update": named(found.restart) | named(found.change),
+        "replace": named(found.replace) | named(found.files),
+        "create": named(found.create),
+        "delete": named(found.delete),
+    }
+    return found, {operation: what for operation, what in operations.items() if what}
+
+
+def _done(result: Result) -> dict[str, set[str]]:
+    """The engine's operations on resources; components are only brackets."""
+    changed = {
+        urn: o
+        for urn, o in result.events.changes.items()
+        if not urn.split("::")[2].split("$")[-1].startswith("matrix:")
+    }
+    return {operation: {short(u) for u, o in changed.items() if o == operation} for operation in set(changed.values())}
+
+
+@pytest.fixture(scope="module")
+def running(sandbox: Session) -> Iterator[Running]:
+    sandbox.serve(_STACK)
+    found = Running(sandbox)
+    result = found.run("up", {})
+    assert result.ok, f"{result.output[-4000:]}\n{report.diagnosis(sandbox.cluster.api)}"
+    yield found
+
+
+@pytest.mark.parametrize("process", _COUNTS)
+def test_a_preview_of_another_count_announces_exactly_what_explain_promises(running: Running, process: str) -> None:
+    edit = _workers(process, _COUNTS[process])
+    result = running.run("preview", edit)
+    assert result.ok, result.output[-4000:]
+    _, promised = _promised(running.recording({}), running.recording(edit))
+    assert promised, f"{_COUNTS[process]} of {process} is no edit: choose another number"
+    assert _done(result) == promised
+
+
+def test_more_synchrotrons_restart_nothing_and_replace_nothing(running: Running) -> None:
+    before = running.pods()
+    result = running.run("up", _workers("synchrotron", 20))
+    assert result.ok, result.output[-4000:]
+    after = running.pods()
+    assert "replace" not in _done(result) and "delete" not in _done(result), f"only updates, found {_done(result)}"
+    assert {name: after.get(name) for name in before} == before, "every pod that ran runs on, the very same"
+    new = {name.rpartition("-")[0] for name in set(after) - set(before)}
+    assert new == {"synapse-synchrotron"}, f"and only synchrotrons are new, found {new}"
+
+
+def test_more_event_persisters_stop_every_synapse_process_before_any_starts(running: Running) -> None:
+    before = running.pods()
+    edit = _workers("event_persister", 6)
+    announced = running.run("preview", edit)
+    result = running.run("up", edit)
+    assert result.ok, f"{result.output[-4000:]}\n{report.diagnosis(running.session.cluster.api)}"
+    assert _done(announced).get("replace") == _done(result).get("replace"), "the preview said so"
+    order = result.events.order("delete-replaced", "create-replacement", "create")
+    sets = [step for step in order if "StatefulSet/synapse" in step or "Job/" in step]
+    jobs = [number for number, step in enumerate(sets) if step.startswith("create-replacement Job/")]
+    assert len(jobs) == 1, f"one Job stands between stopping and starting, found {sets}"
+    stopped, started = sets[: jobs[0]], sets[jobs[0] + 1 :]
+    assert all(step.startswith("delete-replaced") for step in stopped), f"nothing starts before the Job: {sets}"
+    assert not any(step.startswith("delete-replaced") for step in started), f"nothing stops after the Job: {sets}"
+    survivors = {name for name, uid in running.pods().items() if before.get(name) == uid}
+    assert survivors == set(), "two processes with different lists of writers would write each other's streams"
+
+
+@pytest.mark.parametrize(
+    ("edit", "guard"),
+    [
+        ({"server_name": "other.example.org"}, "server_name"),
+        ({"federation": {"enabled": False}}, "federation"),
+    ],
+)
+def test_a_dangerous_edit_is_refused_before_anything_is_touched(
+    running: Running, edit: dict[str, Any], guard: str
+) -> None:
+    before = running.pods()
+    announced = running.run("preview", edit)
+    assert not announced.ok, "the preview refuses already"
+    assert f"{guard} must not change unless safety.confirm lists it" in announced.output
+    result = running.run("up", edit)
+    assert not result.ok, "and so does the up"
+    assert running.pods() == before, "no pod of ours was touched"
+
+
+def test_the_stack_is_whole_after_all_edits(running: Running) -> None:
+    result = running.run("up", _workers("event_persister", 6))
+    assert result.ok, result.output[-4000:]
+    api = running.session.cluster.api
+    assert report.not_running(api) + report.custom_not_ready(api) + report.dangling_references(api) == []
