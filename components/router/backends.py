@@ -8,10 +8,9 @@ from components.router.responses import SECTION, headers, well_known_files
 
 BALANCE_FACTOR = 150
 """Per cent of the average load that one worker may have before its next request goes on along the ring (bounded
-load). 100 would forget the ring under load; 150 moves a few users away from a worker with heavy ones."""
-
-SLOW_START_SECONDS = 20
-"""A worker that comes back gets its share of users over this time: their caches in it are cold."""
+load). 100 would forget the ring under load; 150 moves a few users away from a worker with heavy ones, and keeps a
+worker that has just come back from getting all its users at once. There is no `slowstart` for that: it changes
+weights, and with them the ring, for a while after each start of a worker *or of the router*."""
 
 FALLBACK_ID = 1_000_000
 """Ring number of main in another pool: above any slot's."""
@@ -85,10 +84,9 @@ def _server(server: Server, pool: RouterPool, layout: Layout) -> str:
         if pool.tracks
         else f"check port {address.health_port} observe layer4 error-limit 1 on-error fastinter"
     )
-    slow = f" slowstart {SLOW_START_SECONDS}s" if pool.traits.choice is Choice.USER and not pool.tracks else ""
     return (
         f"    server {server.name} {address.host}:{address.port} id {server.id} "
-        f"maxconn {pool.traits.max_connections} {watched}{slow}\n"
+        f"maxconn {pool.traits.max_connections} {watched}\n"
     )
 
 

@@ -192,13 +192,13 @@ def _service_listeners(plan: RouterPlan, layout: Layout) -> str:
     return f"""
 frontend metrics
     bind {layout.bind(METRICS_PORT)}
-    option dontlog-normal
+    no log
     http-request use-service prometheus-exporter if {{ path /metrics }}
     {_return(404)}
 
 frontend health
     bind {layout.bind(HEALTH_PORT)}
-    option dontlog-normal
+    no log
     http-request return status 503 if {{ path /startup }} {{ nbsrv({Pool.MAIN}) lt 1 }}
 {empty}    http-request return status 200 if {{ path /startup /ready /live }}
     {_return(404)}
