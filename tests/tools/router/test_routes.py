@@ -67,9 +67,7 @@ def test_a_method_that_synapse_does_not_know_is_405(router: HAProxy, method: str
 
 
 def test_head_goes_where_get_goes(router: HAProxy) -> None:
-    reply = router.ask("HEAD", "/_matrix/client/versions")
-    assert reply.status == 200
-    assert backend_of(router, reply, "HEAD", "/_matrix/client/versions") == "generic"
+    assert backend_of(router, "HEAD", "/_matrix/client/versions") == "generic"
 
 
 @pytest.mark.parametrize(
@@ -113,5 +111,4 @@ def test_what_only_main_serves_reaches_main(router: HAProxy, method: str, path: 
     ],
 )
 def test_initial_syncs_are_apart(router: HAProxy, target: str, pool: str) -> None:
-    path = target.partition("?")[0]
-    assert backend_of(router, router.ask("GET", target, bearer()), "GET", path) == pool
+    assert backend_of(router, "GET", target) == pool

@@ -94,14 +94,16 @@ def group_of(pool: Pool) -> str:
     return same.get(pool, pool.value)
 
 
-def backend_of(router: HAProxy, reply: Reply, method: str, path: str) -> str:
-    """The backend of the last log line for a path: two pools can have the same processes."""
-    wanted = f'"path": "{path}"'
+def backend_of(router: HAProxy, method: str, target: str) -> str:
+    """Ask, and read in the log which backend it was: two pools can have the same processes."""
+    wanted = f'"method": "{method}", "path": "{target.partition("?")[0]}"'
 
     def lines() -> list[str]:
-        return [line for line in router.log.splitlines() if wanted in line and f'"method": "{method}"' in line]
+        return [line for line in router.log.splitlines() if wanted in line]
 
-    wait_for(lines, 5, f"a log line for {path}")
+    before = len(lines())
+    assert router.ask(method, target, bearer()).status == 200
+    wait_for(lambda: len(lines()) > before, 5, f"a log line for {target}")
     return str(json.loads(lines()[-1])["pool"])
 
 
