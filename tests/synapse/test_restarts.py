@@ -11,7 +11,7 @@ import pytest
 
 from components.synapse.files import instance_files, sender_files
 from components.synapse.plan import SynapsePlan
-from components.synapse.pods import autoscaler, template
+from components.synapse.pods import autoscaler, stateful_set, template
 from components.synapse.process_types import ProcessType
 from tests.synapse.builders import LARGE, plan
 
@@ -96,6 +96,8 @@ def test_more_synchrotrons_only_raise_the_autoscalers_minimum() -> None:
     one, other = (autoscaler(p, p.processes[ProcessType.SYNCHROTRON]) for p in (before, after))
     assert {key for key in one if one[key] != other[key]} == {"minReplicas"}
     assert (one["minReplicas"], other["minReplicas"]) == (16, 20)
+    sets = [stateful_set(p, p.processes[ProcessType.SYNCHROTRON]) for p in (before, after)]
+    assert {key for key in sets[0] if sets[0][key] != sets[1][key]} == {"replicas"}, "and that one the engine ignores"
 
 
 def test_whoever_stops_also_waits_for_the_last_process_with_the_old_list() -> None:
