@@ -1,5 +1,6 @@
 """The whole plan of a stack: each system's plan, then the checks that span systems."""
 
+import difflib
 from dataclasses import dataclass
 
 from components.edge import check as edge_check
@@ -26,7 +27,7 @@ from kube.flows import Flow
 from kube.pod import Workload
 from stack import charts
 from stack.capacity import check_capacity
-from stack.images import images
+from stack.images import images, read_lock
 from stack.nodes import Role, smallest_disk
 from stack.settings import StackSettings
 
@@ -126,6 +127,12 @@ def _check_settings(settings: StackSettings) -> list[Problem]:
                 value=list(settings.federation.allow),
             )
         )
+    locked = read_lock()
+    for name in settings.images.overrides:
+        if name not in locked:
+            close = difflib.get_close_matches(name, locked, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f" (it has: {', '.join(sorted(locked))})"
+            problems.append(Problem(path=f"images.overrides.{name}", rule=f"is not in apps/images.lock{hint}"))
     return problems
 
 

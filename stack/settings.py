@@ -1,5 +1,7 @@
 """The stack file, typed: everything that an operator may write below `matrix:stack`."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from components.edge.settings import EdgeSettings
@@ -61,10 +63,9 @@ class SafetySettings(Settings):
         default=True,
         description="Data-bearing resources cannot be deleted or replaced, and stay when the stack is destroyed.",
     )
-    confirm: tuple[str, ...] = Field(
+    confirm: tuple[Literal["server_name", "signing_key", "database_name", "federation"], ...] = Field(
         default=(),
-        description="Dangerous edits allowed in this run: server_name, signing_key, database_name, federation. "
-        "Remove the entry afterwards.",
+        description="Dangerous edits allowed in this run. Remove the entry afterwards.",
     )
 
 
