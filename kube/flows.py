@@ -40,11 +40,17 @@ class AnyPodIn:
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Addresses outside the pod network: clients, nodes, external services. `cidrs` as IPv4 networks."""
+    """Addresses outside the pod network: clients, nodes, external services. `cidrs` as IPv4 networks.
+
+    `everything` leaves the peer out of the rule: any address of any family, nodes and pods included. Network plugins
+    with identities (Cilium) do not let an address block match a node, so whoever must reach nodes whose addresses we
+    were not told needs this.
+    """
 
     name: str
     cidrs: tuple[str, ...] = ("0.0.0.0/0",)
     except_cidrs: tuple[str, ...] = ()
+    everything: bool = False
 
 
 Peer = Pods | AnyPodIn | Addresses
@@ -74,7 +80,7 @@ class Flow:
     why: str
 
 
-API_SERVER = Addresses(name="Kubernetes API")
+API_SERVER = Addresses(name="Kubernetes API", everything=True)
 """The API server runs on nodes, outside the pod network. Where it answers is a setting (`network.api_server`)."""
 API_SERVER_PORTS = (Port(443), Port(6443))
 """The Service's port and the server's own: some network plugins judge before the translation, some after."""
@@ -122,7 +128,8 @@ def _rules(direction: str, by_ports: Mapping[tuple[Port, ...], list[Peer]]) -> l
     rules: list[Spec] = []
     for ports, peers in sorted(by_ports.items()):
         specs = [spec for peer in sorted(set(peers), key=lambda p: (p.name, repr(p))) for spec in _peer_specs(peer)]
-        rules.append({key: specs, "ports": [p.spec for p in ports]})
+        everybody = any(isinstance(peer, Addresses) and peer.everything for peer in peers)
+        rules.append({**({} if everybody else {key: specs}), "ports": [p.spec for p in ports]})
     return rules
 
 
@@ -144,6 +151,20 @@ def allow_dns(namespace: str) -> Policy:
             "egress": [{"to": [_peer_spec(DNS)], "ports": [p.spec for p in DNS_PORTS]}],
         },
     )
+
+
+def guest_policies(flows: Iterable[Flow], namespace: str) -> list[Policy]:
+    """Policies for the pods of `flows` alone in a namespace that is not ours: other pods there stay as they are."""
+    own = [p for p in policies(flows, [namespace]) if p.name not in ("default-deny", "allow-dns")]
+    dns = allow_dns(namespace).spec["egress"]
+    return [
+        Policy(
+            name=p.name,
+            namespace=namespace,
+            spec={**p.spec, "policyTypes": ["Ingress", "Egress"], "egress": [*p.spec.get("egress", ()), *dns]},
+        )
+        for p in own
+    ]
 
 
 def policies(flows: Iterable[Flow], namespaces: Iterable[str]) -> list[Policy]:

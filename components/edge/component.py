@@ -28,6 +28,13 @@ class Edge(Component):
         before: list[pulumi.Resource] = []
         if plan.acme_account:
             before.append(secrets.secret(self, plan.acme_account))
+        for policy in plan.policies:
+            k8s.networking.v1.NetworkPolicy(
+                f"{policy.namespace}-{policy.name}",
+                metadata=metadata(policy.name, policy.namespace, labels(policy.name, "edge")),
+                spec=spec(**policy.spec),
+                opts=self.child(),
+            )
         made: dict[str, pulumi.Resource] = {}
         for manifest in manifests(plan):
             after = [made[key] for key in manifest.after]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from components.edge.manifest import ENVOY_API, Manifest, Spec
-from components.edge.plan import NAME, EdgePlan, ProxyPlan, Route
+from components.edge.plan import NAME, EdgePlan, ProxyPlan, Route, proxy_labels
 from kube.names import POOL_LABEL
 from kube.pod import pool_tolerations
 
@@ -39,10 +39,7 @@ def envoy(plan: EdgePlan, proxy: ProxyPlan) -> Iterator[Manifest]:
 
 def _envoy_proxy(plan: EdgePlan, proxy: ProxyPlan) -> Spec:
     workload = proxy.workload
-    owned = {
-        "gateway.envoyproxy.io/owning-gateway-name": NAME,
-        "gateway.envoyproxy.io/owning-gateway-namespace": plan.namespace,
-    }
+    owned = proxy_labels(plan.namespace)
     kubernetes: Spec = {
         "envoyDeployment": {
             "replicas": workload.replicas,

@@ -12,7 +12,7 @@ from components.edge.addresses import parse
 from components.edge.settings import EdgeSettings, HostName, TlsSettings
 from components.operators.plan import OperatorsPlan
 from kube.context import Platform
-from kube.flows import Addresses, AnyPodIn, Flow, Pods, Port
+from kube.flows import Addresses, AnyPodIn, Flow, Pods, Policy, Port, guest_policies
 from kube.pod import Resources, Spread, Workload
 from kube.quantity import MI
 from kube.secrets import FromConfig, SecretObject
@@ -43,6 +43,9 @@ CONNECTION_BYTES = 32 * 1024
 BASE_BYTES = 128 * MI
 SHUTDOWN_MANAGER = Resources(cpu=10, memory=32 * MI, memory_limit=64 * MI)
 """Envoy Gateway's own sidecar of every proxy; requests are upstream's."""
+
+CONTROLLER_PORTS = (Port(18000, end=18002),)
+"""Envoy Gateway's own: configuration (xDS), rate limit service, Wasm modules."""
 
 ACME_SOLVER = {"acme.cert-manager.io/http01-solver": "true"}
 ACME_SOLVER_PORT = 8089
@@ -151,7 +154,8 @@ class EdgePlan:
     makes_class: bool
     ingress_class: str | None
     proxy: ProxyPlan | None
-    proxies: AnyPodIn
+    proxies: AnyPodIn | Pods
+    policies: tuple[Policy, ...]
     address: str | None
     pool: AddressPool | None
     hosts: Mapping[HostName, str]
@@ -194,6 +198,14 @@ class EdgePlan:
         }
         ports = sorted({listener.port for listener in self.listeners})
         return tuple(FirewallRule(port=port, protocol="TCP", to=to, why=why[port]) for port in ports)
+
+
+def proxy_labels(gateway_namespace: str) -> dict[str, str]:
+    """Labels that Envoy Gateway puts on the proxies of our Gateway."""
+    return {
+        "gateway.envoyproxy.io/owning-gateway-name": NAME,
+        "gateway.envoyproxy.io/owning-gateway-namespace": gateway_namespace,
+    }
 
 
 def hosts(settings: EdgeSettings, platform: Platform) -> dict[HostName, str]:
@@ -273,13 +285,26 @@ def _pod_port(port: int, envoy: bool) -> int:
     return port + 10_000 if envoy and port < 1024 else port
 
 
-def _flows(settings: EdgeSettings, platform: Platform, wanted: Iterable[HostRoute], proxies: AnyPodIn) -> list[Flow]:
+def _proxies(settings: EdgeSettings, platform: Platform, namespace: str) -> AnyPodIn | Pods:
+    """Pods that carry the traffic: by label where they are our own Gateway's, else all of their namespace."""
+    if settings.kind == "gateway" and settings.controller == "envoy":
+        return Pods.of("edge-proxies", namespace, proxy_labels(platform.namespace))
+    return AnyPodIn(name="edge proxies", namespace=namespace)
+
+
+def _flows(
+    settings: EdgeSettings, platform: Platform, wanted: Iterable[HostRoute], proxies: AnyPodIn | Pods
+) -> list[Flow]:
     flows = [Flow(source=proxies, target=r.pods, ports=r.ports(settings.kind), why=r.why) for r in wanted]
     envoy = settings.kind == "gateway" and settings.controller == "envoy"
     doors = tuple(Port(_pod_port(port, envoy)) for port in (HTTP, HTTPS))
-    flows.append(Flow(source=Addresses(name="clients"), target=proxies, ports=doors, why="all that clients ask for"))
+    clients = Addresses(name="clients", everything=True)
+    flows.append(Flow(source=clients, target=proxies, ports=doors, why="all that clients ask for"))
+    if isinstance(proxies, Pods):
+        controller = AnyPodIn(name="envoy-gateway", namespace=proxies.namespace)
+        flows.append(Flow(source=proxies, target=controller, ports=CONTROLLER_PORTS, why="their configuration"))
     if settings.kind == "gateway" and any(r.federation_port for r in wanted):
-        others, door = Addresses(name="other homeservers"), (Port(FEDERATION),)
+        others, door = Addresses(name="other homeservers", everything=True), (Port(FEDERATION),)
         flows.append(Flow(source=others, target=proxies, ports=door, why="federation"))
     if settings.tls.source == "acme":
         solver = Pods.of("acme-solver", platform.namespace, ACME_SOLVER)
@@ -295,7 +320,8 @@ def make_plan(
     wanted = tuple(routes)
     envoy = settings.kind == "gateway" and settings.controller == "envoy"
     proxy_namespace = settings.proxy_namespace or operators.namespace("envoy_gateway")
-    proxies = AnyPodIn(name="edge proxies", namespace=proxy_namespace)
+    proxies = _proxies(settings, platform, proxy_namespace)
+    flows = _flows(settings, platform, wanted, proxies)
     public = hosts(settings, platform)
     made = tuple(_routes(settings, platform, wanted, public))
     pool = None
@@ -326,6 +352,8 @@ def make_plan(
         ingress_class=settings.ingress_class_name,
         proxy=_proxy(settings, platform, proxy_namespace) if envoy else None,
         proxies=proxies,
+        # The proxies face everybody: whoever takes one over must not find the rest of the cluster behind it.
+        policies=tuple(guest_policies(flows, proxy_namespace)) if isinstance(proxies, Pods) else (),
         address=str(address) if address else None,
         pool=pool,
         hosts=public,
@@ -341,6 +369,6 @@ def make_plan(
         if account
         else None,
         trusted_proxies=settings.trusted_proxies,
-        flows=tuple(_flows(settings, platform, wanted, proxies)),
+        flows=tuple(flows),
         needs=needs(settings),
     )

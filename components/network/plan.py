@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from components.network.settings import NetworkSettings
-from kube.flows import Addresses, Flow, Policy, policies
+from kube.flows import API_SERVER, Addresses, Flow, Policy, policies
 
 
 class PodSecurity(StrEnum):
@@ -59,7 +59,8 @@ class NetworkPlan:
 
 def api_server(settings: NetworkSettings) -> Addresses:
     """Where the Kubernetes API answers, as a peer of flows."""
-    return Addresses(name="Kubernetes API", cidrs=settings.api_server)
+    told = settings.api_server != API_SERVER.cidrs
+    return Addresses(name=API_SERVER.name, cidrs=settings.api_server) if told else API_SERVER
 
 
 def make_plan(namespaces: Iterable[NamespacePlan], flows: Iterable[Flow], *, protect: bool) -> NetworkPlan:

@@ -12,5 +12,6 @@ class NetworkSettings(Settings):
         default=("0.0.0.0/0",),
         min_length=1,
         description="Addresses of the Kubernetes API (the control plane's nodes and the Service `kubernetes`). The "
-        "database's pods talk to it. Unset: any address on ports 443 and 6443, so name them where you can.",
+        "database's pods talk to it. 0.0.0.0/0: any address on ports 443 and 6443, so name them where you can; with "
+        "Cilium only if its policy-cidr-match-mode has nodes, or nothing reaches the API.",
     )

@@ -6,8 +6,9 @@ import pytest
 
 from components.edge.manifest import Manifest
 from components.edge.objects import manifests
-from components.edge.plan import EdgePlan, hosts
+from components.edge.plan import EdgePlan, hosts, proxy_labels
 from kube.flows import AnyPodIn, Pods
+from kube.reachability import Outside, Pod, may_connect
 from tests.edge.examples import ACME, plan, platform, route, settings
 
 
@@ -206,10 +207,35 @@ def test_every_object_comes_after_what_it_needs(edge: EdgePlan) -> None:
 
 def test_only_the_proxies_may_connect_to_what_is_routed() -> None:
     edge = plan(federation=True)
-    into = [f for f in edge.flows if isinstance(f.target, Pods)]
-    assert [(f.source, [p.number for p in f.ports]) for f in into] == [
-        (AnyPodIn(name="edge proxies", namespace="envoy-gateway-system"), [8008, 8448])
-    ]
+    proxies = Pods.of("edge-proxies", "envoy-gateway-system", proxy_labels("matrix"))
+    into = [f for f in edge.flows if isinstance(f.target, Pods) and f.target != proxies]
+    assert [(f.source, [p.number for p in f.ports]) for f in into] == [(proxies, [8008, 8448])]
+    others = plan(kind="ingress", proxy_namespace="traefik")
+    assert others.proxies == AnyPodIn(name="edge proxies", namespace="traefik"), "their labels are not ours to know"
+
+
+def test_a_proxy_reaches_the_router_its_controller_and_dns_and_nothing_else() -> None:
+    """They face everybody: whoever takes one over must not find the rest of the cluster behind it."""
+    edge = plan(federation=True)
+    policies = [{"metadata": {"name": p.name, "namespace": p.namespace}, "spec": p.spec} for p in edge.policies]
+    proxy = Pod(namespace="envoy-gateway-system", labels=proxy_labels("matrix"))
+    controller = Pod(namespace="envoy-gateway-system", labels={"control-plane": "envoy-gateway"})
+    router = Pod(namespace="matrix", labels={"app.kubernetes.io/name": "synapse-router"})
+    database = Pod(namespace="matrix", labels={"app.kubernetes.io/name": "postgres-main"})
+    client = Outside(ip="203.0.113.9")
+    for source, target, port, protocol, is_open in (
+        (client, proxy, 10443, "TCP", True),
+        (client, proxy, 8448, "TCP", True),
+        (client, proxy, 19000, "TCP", False),  # Envoy's administration
+        (proxy, router, 8008, "TCP", True),
+        (proxy, router, 8009, "TCP", False),  # the router's internal listener, with /_synapse/admin
+        (proxy, database, 5432, "TCP", False),
+        (proxy, client, 443, "TCP", False),
+        (proxy, controller, 18000, "TCP", True),
+        (proxy, Pod(namespace="kube-system"), 53, "UDP", True),
+        (controller, client, 443, "TCP", True),  # the controller is not bound: its namespace is not ours
+    ):
+        assert may_connect(policies, source, target, port, protocol) is is_open, (source, target, port)
 
 
 def test_firewall_ports_follow_from_the_doors() -> None:

@@ -24,7 +24,8 @@ def plan(stack: str, federation: bool = False) -> StackPlan:
 
 
 def rendered(plan: StackPlan) -> list[dict[str, Any]]:
-    return [{"metadata": {"name": p.name, "namespace": p.namespace}, "spec": p.spec} for p in plan.network.policies]
+    declared = (*plan.network.policies, *plan.edge.policies)
+    return [{"metadata": {"name": p.name, "namespace": p.namespace}, "spec": p.spec} for p in declared]
 
 
 def party(peer: Peer) -> Party:
@@ -45,28 +46,38 @@ def covers(wide: Peer, narrow: Peer) -> bool:
     """Whether whatever is open for `wide` is open for `narrow` too, because labels select it as well."""
     if isinstance(wide, Pods) and isinstance(narrow, Pods):
         return wide.namespace == narrow.namespace and set(wide.labels) <= set(narrow.labels)
+    if isinstance(wide, Addresses) and wide.everything:
+        return True
     if isinstance(wide, AnyPodIn) and not isinstance(narrow, Addresses):
         return wide.namespace == narrow.namespace
     return wide == narrow
 
 
+def bound(plan: StackPlan, peer: Peer) -> bool:
+    """Whether policies of ours bind these pods: all of our namespaces, and the edge's own proxies."""
+    return isinstance(peer, Pods) and (peer.namespace in plan.namespaces or peer == plan.edge.proxies)
+
+
 def expected(plan: StackPlan, source: Peer, target: Peer, port: Port) -> bool:
-    return any(
-        covers(flow.source, source)
+    """What the list of flows says. Each end opens its own half, and only for the pods that a flow names as such."""
+    matching = [
+        flow
+        for flow in plan.flows
+        if covers(flow.source, source)
         and covers(flow.target, target)
         and any(p.protocol == port.protocol and p.number <= port.number <= (p.end or p.number) for p in flow.ports)
-        for flow in plan.flows
-    )
+    ]
+    leaves = not bound(plan, source) or any(isinstance(flow.source, Pods) for flow in matching)
+    enters = not bound(plan, target) or any(isinstance(flow.target, Pods) for flow in matching)
+    return leaves and enters
 
 
 def questions(plan: StackPlan) -> Iterator[tuple[Peer, Peer, Port]]:
     ports = sorted({port for flow in plan.flows for port in flow.ports} | {Port(22), Port(53, "UDP")})
     everyone = peers(plan.flows)
-    ours = set(plan.namespaces)
     for source in everyone:
         for target in everyone:
-            pods = [p for p in (source, target) if isinstance(p, Pods) and p.namespace in ours]
-            if pods and not (isinstance(source, Addresses) and isinstance(target, Addresses)):
+            if bound(plan, source) or bound(plan, target):
                 yield from ((source, target, port) for port in ports)
 
 
@@ -102,7 +113,7 @@ def test_a_pod_that_nobody_knows_reaches_nothing_and_is_reached_by_nobody(stack:
     elsewhere = Pod(namespace="default")
     ports = {port for flow in mine.flows for port in flow.ports}
     for peer in peers(mine.flows):
-        if isinstance(peer, Pods):
+        if isinstance(peer, Pods) and peer.namespace in mine.namespaces:  # the edge's proxies are there for strangers
             for port in ports:
                 known = party(peer)
                 for stranger in (inside, elsewhere):

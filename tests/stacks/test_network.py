@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kube import reachability
+from kube.flows import Pods
 from kube.reachability import may_connect
 from stack.plan import StackPlan
 from stack.resources import leaves
@@ -52,6 +53,8 @@ def test_every_namespace_with_pods_denies_by_default(cluster: Cluster) -> None:
 def test_policies_select_pods_and_name_peers_that_exist(cluster: Cluster, plan: StackPlan) -> None:
     bad = []
     pods = _selectable(cluster)
+    if isinstance(plan.edge.proxies, Pods):  # made by Envoy Gateway, in its own namespace
+        pods.append((plan.edge.proxies.namespace, dict(plan.edge.proxies.labels)))
     foreign = CLUSTERS_OWN | set(plan.operators.places.values()) | FOREIGN
     for policy in _manifests(cluster):
         name, namespace, spec = policy["metadata"]["name"], policy["metadata"]["namespace"], policy["spec"]
