@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from components.router.plan import SYNAPSE_HEALTH_PORT, SYNAPSE_PORT, RouterPlan, Server
+from components.router.plan import SYNAPSE_HEALTH_PORT, SYNAPSE_PORT, Server
 
 CONFIG_DIR = "/usr/local/etc/haproxy"
 ERRORS_DIR = "/usr/local/etc/haproxy-errors"
@@ -40,8 +40,3 @@ class Layout:
 
     def map(self, name: str) -> str:
         return f"{self.config_dir}/{name}.map"
-
-
-def servers_by_name(plan: RouterPlan) -> dict[str, Server]:
-    """Every process behind the router once, however many pools it serves."""
-    return {server.name: server for pool in plan.pools for server in pool.servers}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.router.pools import FEDERATION_POOLS, POOLS, Choice, Pool, Traits
+from components.router.pools import FEDERATION_POOLS, POOLS, Pool, Traits
 from components.router.settings import RateLimitSettings, RouterSettings
 from kube.context import Platform
 from kube.flows import Flow, Pods, Port
@@ -86,11 +86,6 @@ class RouterPool:
     @property
     def traits(self) -> Traits:
         return POOLS[self.pool]
-
-    @property
-    def single(self) -> bool:
-        """One process alone serves this pool (a stream writer, main)."""
-        return self.traits.choice is Choice.ONLY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What clients see when processes die, hang, or the router stops."""
 
+import re
 import signal
 import threading
 import time
@@ -130,6 +131,26 @@ def test_a_user_with_heavy_requests_does_not_pin_a_worker(router: HAProxy) -> No
     for thread in threads:
         thread.join()
     assert len(set(names)) > 1, "one token pinned one worker"
+
+
+def test_what_waits_too_long_for_a_busy_process_is_503_and_says_when_to_come_back(
+    another: Callable[..., HAProxy],
+) -> None:
+    def narrow(text: str) -> str:
+        text = re.sub(r"(server synapse-typing-0 .*)maxconn \d+", r"\1maxconn 1", text)
+        return re.sub(r"timeout queue \d+s", "timeout queue 1s", text)
+
+    router = another(plan("small", settings=settings()), edit=narrow)
+    target = "/_matrix/client/v3/rooms/!a:b/typing/@a:b"
+    busy = threading.Thread(target=lambda: router.ask("PUT", f"{target}?stub_sleep=4", bearer()))
+    busy.start()
+    time.sleep(0.5)
+    start = time.monotonic()
+    reply = router.ask("PUT", target, bearer())
+    assert 0.5 < time.monotonic() - start < 3, "it waits for its turn, but not for long"
+    assert (reply.status, reply.json["errcode"]) == (503, "M_UNKNOWN") and has_cors(reply)
+    assert int(reply.headers["retry-after"]) * 1000 == reply.json["retry_after_ms"]
+    busy.join()
 
 
 def test_a_stopping_router_lets_requests_end(another: Callable[..., HAProxy]) -> None:
