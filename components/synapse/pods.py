@@ -192,7 +192,7 @@ def stateful_set(plan: SynapsePlan, process: Process) -> Spec:
         "podManagementPolicy": "Parallel",
         "selector": selector,
         "template": template(plan, process),
-        # A quarter at a time, rounded up: one of up to four. Kubernetes before 1.35 takes one at a time whatever is said.
+        # A quarter at a time, rounded up: one of up to four. Kubernetes before 1.35 takes one at a time regardless.
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}},
     }
 
