@@ -3,6 +3,7 @@
 The stack is large with federation, so that there is every type of process, and several of most.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,7 @@ _COUNTS = {
     "federation_inbound": 5,
     "federation_reader": 4,
 }
+_AUTOSCALER_SECONDS = 60.0  # it looks every 15 s; new pods start a moment later
 
 
 def _workers(process: str, replicas: int) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class Running:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.before = self.recording({})
 
     def run(self, operation: str, changes: dict[str, Any], *arguments: str) -> Result:
         config = self.session.config_file(_STACK, merge(_BASE, changes))
@@ -107,7 +110,7 @@ def test_a_preview_of_another_count_announces_exactly_what_explain_promises(runn
     edit = _workers(process, _COUNTS[process])
     result = running.run("preview", edit)
     assert result.ok, result.output[-4000:]
-    _, promised = _promised(running.recording({}), running.recording(edit))
+    _, promised = _promised(running.before, running.recording(edit))
     assert promised, f"{_COUNTS[process]} of {process} is no edit: choose another number"
     assert _done(result) == promised
 
@@ -116,11 +119,13 @@ def test_more_synchrotrons_restart_nothing_and_replace_nothing(running: Running)
     before = running.pods()
     result = running.run("up", _workers("synchrotron", 20))
     assert result.ok, result.output[-4000:]
-    after = running.pods()
+    deadline = time.monotonic() + _AUTOSCALER_SECONDS
+    while len(after := running.pods()) < len(before) + 4 and time.monotonic() < deadline:
+        time.sleep(0.5)
     assert "replace" not in _done(result) and "delete" not in _done(result), f"only updates, found {_done(result)}"
     assert {name: after.get(name) for name in before} == before, "every pod that ran runs on, the very same"
-    new = {name.rpartition("-")[0] for name in set(after) - set(before)}
-    assert new == {"synapse-synchrotron"}, f"and only synchrotrons are new, found {new}"
+    new = [name.rpartition("-")[0] for name in set(after) - set(before)]
+    assert new == ["synapse-synchrotron"] * 4, f"and four synchrotrons are new, found {new}"
 
 
 def test_more_event_persisters_stop_every_synapse_process_before_any_starts(running: Running) -> None:
