@@ -1,5 +1,7 @@
 """Options and fixtures of all tests. What a tier is: tests/README.md."""
 
+import gc
+
 import pytest
 
 from stack.plan import StackPlan
@@ -9,6 +11,11 @@ from tests.support.variants import STACKS, VARIANTS, plan_of, recording_of
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files anew; then read the diff")
+
+
+def pytest_configure() -> None:
+    # Recordings stay for the whole run; looking through all of them at every turn of the collector costs 40 per cent.
+    gc.set_threshold(200_000, 50, 50)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,7 @@
-"""Data stays: what holds it is protected, and no edit of a size, a count or a version replaces it."""
+"""Data stays: what holds it is protected. (That no edit replaces it: test_restart_sets.)"""
 
-from collections.abc import Mapping
-from typing import Any
-
-import pytest
-
-from stack.diff import effects
-from stack.plan import make_plan
-from stack.record import record
 from stack.resources import Recording, Resource
 from tests.support.report import none_of
-from tests.support.variants import edited, recording_of
 
 
 def holds_data(resource: Resource) -> bool:
@@ -19,7 +10,7 @@ def holds_data(resource: Resource) -> bool:
         return bool(resource.inputs["spec"].get("volumeClaimTemplates"))
     if resource.kind == "Cluster":
         return resource.type.startswith("kubernetes:postgresql.cnpg.io")
-    return resource.kind in ("PersistentVolumeClaim", "ObjectStore")
+    return resource.kind == "PersistentVolumeClaim"
 
 
 def test_there_is_data(recording: Recording) -> None:
@@ -29,7 +20,7 @@ def test_there_is_data(recording: Recording) -> None:
 def test_what_holds_data_is_protected_and_stays_when_the_stack_goes(recording: Recording, variant: str) -> None:
     bad = []
     for resource in recording.objects:
-        if holds_data(resource) and resource.kind != "ObjectStore":
+        if holds_data(resource):
             wanted = variant != "unprotected"
             if resource.protect != wanted or resource.retain_on_delete != wanted:
                 bad.append(f"{resource}: protect {resource.protect}, retained {resource.retain_on_delete}")
@@ -54,25 +45,3 @@ def test_claims_of_stateful_sets_stay(recording: Recording) -> None:
         and r.inputs["spec"].get("persistentVolumeClaimRetentionPolicy", {}).get("whenDeleted", "Retain") != "Retain"
     ]
     none_of(bad, "volumes with data outlive the object that made them")
-
-
-EDITS: Mapping[str, Mapping[str, Any]] = {
-    "more users": {"concurrent_users": 900},
-    "every pod of object storage larger": {"minio": {"resources": {"cpu": "1100m", "memory": "3500Mi"}}},
-    "larger drives": {"minio": {"drive_size": "450Gi"}},
-    "another log level": {"synapse": {"log_level": "DEBUG"}},
-    "more synchrotrons": {"synapse": {"workers": {"synchrotron": {"replicas": 5}}}},
-    "another registry": {"images": {"registry": "mirror.example.org"}},
-    "federation": {"federation": {"enabled": True}},
-}
-
-
-@pytest.mark.parametrize("edit", EDITS)
-def test_no_edit_of_a_size_a_count_or_an_image_replaces_what_holds_data(edit: str) -> None:
-    before = recording_of("small")
-    after = record(make_plan(edited("small", EDITS[edit]), "small"))
-    data = {(r.kind, r.object_name) for r in before.objects if holds_data(r)}
-    found = effects(before, after)
-    bad = [c.title for c in (*found.replace, *found.delete) if (c.kind, c.name) in data]
-    bad += [c.title for c in found.refused if (c.kind, c.name) in data]
-    none_of(bad, f"`{edit}` must change it in place, or not at all")

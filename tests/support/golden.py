@@ -25,9 +25,9 @@ def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def dump(*documents: Any) -> str:
-    """YAML as golden files hold it: sorted keys, block texts, one document after the other."""
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=True)
+def dump(*documents: Any, sort: bool = True) -> str:
+    """YAML as golden files hold it: block texts, one document after the other."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=sort, width=120, allow_unicode=True)
 
 
 def stale(path: Path, text: str, *, update: bool) -> str:
