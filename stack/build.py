@@ -55,4 +55,6 @@ def build(plan: StackPlan, given: Mapping[str, Output[str]]) -> None:
     pulumi.export("server_name", plan.platform.server_name)
     pulumi.export("address", plan.edge.address)
     pulumi.export("endpoints", plan.edge.endpoints)
+    pulumi.export("dns", plan.edge.dns)
+    pulumi.export("certificate_authority", plan.edge.trust)
     pulumi.export("firewall", [asdict(rule) for rule in plan.edge.firewall])

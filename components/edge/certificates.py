@@ -3,8 +3,8 @@
 import base64
 from collections.abc import Iterator
 
-from components.edge.manifest import CA, CERT_MANAGER_API, READY, REDIRECT, Manifest, Spec
-from components.edge.plan import NAME, EdgePlan
+from components.edge.manifest import CERT_MANAGER_API, READY, REDIRECT, Manifest, Spec
+from components.edge.plan import CA, NAME, EdgePlan
 from kube.names import POOL_LABEL
 from kube.pod import pool_tolerations
 

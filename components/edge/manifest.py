@@ -11,7 +11,6 @@ CERT_MANAGER_API = "cert-manager.io/v1"
 METALLB_API = "metallb.io/v1beta1"
 
 POOL_NAME = "synapse-platform"
-CA = "edge-ca"
 REDIRECT = "redirect-to-https"
 
 ACCEPTED = 'jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True'

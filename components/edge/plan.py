@@ -18,6 +18,7 @@ from kube.quantity import MI
 from kube.secrets import FromConfig, SecretObject
 
 NAME = "edge"
+CA = "edge-ca"
 GATEWAY_CLASS = "synapse-platform"
 HTTP, HTTPS, FEDERATION = 80, 443, 8448
 
@@ -186,6 +187,19 @@ class EdgePlan:
     def endpoints(self) -> dict[str, str]:
         """Public URL by route."""
         return {route.name: route.url for route in self.routes}
+
+    @property
+    def dns(self) -> dict[str, str]:
+        """Records that the site's DNS needs: public host -> address."""
+        to = self.address or "the edge's public address"
+        return {route.host: to for route in self.routes}
+
+    @property
+    def trust(self) -> str | None:
+        """Command that prints the private authority's certificate, which every client must be told to trust."""
+        if self.tls.source != "private_ca":
+            return None
+        return f"kubectl -n {self.namespace} get secret {CA} -o 'jsonpath={{.data.ca\\.crt}}' | base64 -d"
 
     @property
     def firewall(self) -> tuple[FirewallRule, ...]:

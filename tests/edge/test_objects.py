@@ -244,6 +244,13 @@ def test_firewall_ports_follow_from_the_doors() -> None:
     assert {rule.to for rule in plan().firewall} == {"198.51.100.10"}
 
 
+def test_a_person_is_told_the_dns_records_and_how_to_trust_a_private_authority() -> None:
+    edge = plan(routes=(route(), route("chat")))
+    assert edge.dns == {"chat.z3r0d3v.com": "198.51.100.10", "chat.chat.z3r0d3v.com": "198.51.100.10"}
+    assert edge.trust == "kubectl -n matrix get secret edge-ca -o 'jsonpath={.data.ca\\.crt}' | base64 -d"
+    assert plan(tls=ACME).trust is None
+
+
 def test_hosts_are_derived_from_the_server_name_unless_they_are_written() -> None:
     public = hosts(settings(hosts={"chat": "web.z3r0d3v.com"}), platform())
     assert public["homeserver"] == "chat.z3r0d3v.com"
