@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.minio.settings import DRIVES, SERVERS, ExternalSettings, MinioSettings, UserName
+from components.minio.settings import DRIVES, SERVERS, ExternalSettings, MinioSettings
+from components.minio.settings import UserName as UserName  # part of the interface: credentials are asked for by it
 from kube.context import Platform
 from kube.errors import Problem
 from kube.flows import Addresses, Flow, Pods, Port

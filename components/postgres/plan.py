@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.minio.plan import MinioPlan
-from components.minio.settings import UserName
+from components.minio.plan import MinioPlan, UserName
 from components.postgres.parameters import CONNECTION_MEMORY, connection_ceiling, parameters
 from components.postgres.settings import BackupSettings, PoolerSettings, PostgresSettings, RestoreSettings
 from kube.context import Platform

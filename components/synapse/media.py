@@ -10,8 +10,7 @@ only after it has seen it in the bucket.
 
 from typing import Any
 
-from components.minio.plan import MinioPlan
-from components.minio.settings import UserName
+from components.minio.plan import MinioPlan, UserName
 from components.synapse.paths import MEDIA_CA_DIR, MEDIA_STORE_DIR, TMP_DIR
 from components.synapse.settings import MediaSettings, SynapseSettings
 from kube.pod import Resources
