@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,10 +28,21 @@ NOBODY = 65534
 """PostgreSQL refuses to run as root; where tests do, it runs as nobody, who may read our cache."""
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections: they come and go.
+
+    Never the same twice, because some are used long after they were chosen.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = 60, log: Path | None = None) -> None:
