@@ -66,6 +66,9 @@ def _rule(error: Any, root: type[BaseModel]) -> str:
     for bound, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
         if bound in context:
             return f"must be {sign} {context[bound]}"
+    if kind in ("string_too_short", "too_short"):
+        least = context["min_length"]
+        return "must not be empty" if least == 1 else f"must have at least {least} characters or items"
     if kind in ("enum", "literal_error"):
         return f"must be one of {context['expected']}"
     if kind == "string_pattern_mismatch":
@@ -77,10 +80,16 @@ def _rule(error: Any, root: type[BaseModel]) -> str:
 def problems_of(error: ValidationError, root: type[BaseModel]) -> list[Problem]:
     """One Problem for each validation error. Values of mappings and possible secrets are not shown."""
     result = []
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for item in found:
+        # A list whose only item is wrong counts as empty as well; the item's own message says what to do.
+        inside = [i for i in found if i is not item and i["loc"][: len(item["loc"])] == item["loc"]]
+        if item["type"] == "too_short" and inside:
+            continue
         rule = _rule(item, root)
         value = item.get("input")
         plain = isinstance(value, (str, int, float, bool)) and "in clear" not in rule
-        show = plain and item["type"] not in ("missing", "extra_forbidden")
+        told = repr(value) in rule or f"(got {value})" in rule
+        show = plain and not told and item["type"] not in ("missing", "extra_forbidden")
         result.append(Problem(path=key_path(item["loc"]), rule=rule, value=value, show_value=show))
     return result
