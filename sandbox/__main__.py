@@ -13,6 +13,7 @@ from sandbox.api import Api, ApiError
 from sandbox.display import Progress, table
 from sandbox.engine import Result, needed_tools, project
 from sandbox.errors import SandboxError
+from sandbox.locks import exclusive
 from sandbox.session import Session, quiet_stdout
 
 _SETTLE_SECONDS = (
@@ -45,10 +46,11 @@ def up(stack: str) -> int:
 
 
 def _engine(session: Session, operation: str, stack: str, config: Path) -> Result:
-    progress = Progress(f"pulumi {operation}")
     rules = [] if operation == "destroy" else ["--policy-pack", str(session.engine.policy_pack())]
-    result = session.engine.run(operation, project(), stack, config_file=config, arguments=rules, progress=progress)
-    progress.close()
+    with exclusive(session.state / "engine.lock", "another pulumi run in this sandbox"):
+        progress = Progress(f"pulumi {operation}")
+        result = session.engine.run(operation, project(), stack, config_file=config, arguments=rules, progress=progress)
+        progress.close()
     return result
 
 

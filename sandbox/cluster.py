@@ -59,21 +59,28 @@ def running(state: Path) -> Cluster | None:
     return cluster
 
 
-def ensure(state: Path) -> Cluster:
-    """The running cluster; started (or started again on its old data) when it does not run."""
+SIMULATED = "sandbox.supervisor"
+
+
+def ensure(state: Path, supervisor: str = SIMULATED) -> Cluster:
+    """The running cluster; started (or started again on its old data) when it does not run.
+
+    `supervisor`: module of the process that keeps it up, which is what makes the nodes simulated or real.
+    """
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusive(state / "start.lock", "another process that starts the control plane"):
         status = read_status(state)
         cluster = running(state)
-        current = {name: str(toolchain.binary(name)) for name in ("kube-apiserver", "etcd", "kwok")}
+        names = ("kube-apiserver", "etcd", *(("kwok",) if supervisor == SIMULATED else ()))
+        current = {name: str(toolchain.binary(name)) for name in names}
         if cluster and status and current.items() <= status["programs"].items():
             return cluster
         if status and _end(status):
             print("ended what was left of an earlier run", flush=True)
-        return _start(state)
+        return _start(state, supervisor)
 
 
-def _start(state: Path) -> Cluster:
+def _start(state: Path, supervisor: str = SIMULATED) -> Cluster:
     print("control plane … ", end="", flush=True)
     began = time.monotonic()
     (state / "logs").mkdir(exist_ok=True)
@@ -81,7 +88,7 @@ def _start(state: Path) -> Cluster:
     log = state / "logs" / "supervisor.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.supervisor", str(state)],
+            [sys.executable, "-m", supervisor, str(state)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +55,25 @@ def choose_ports(state: Path) -> dict[str, int]:
     return ports
 
 
-def prepare(state: Path) -> tuple[list[Component], Path]:
-    """Files on disk and the list of processes, in starting order; with the kubeconfig."""
+_LOOPBACK = "127.0.0.1"
+
+
+def prepare(
+    state: Path, address: str = _LOOPBACK, api_server: Mapping[str, object] | None = None
+) -> tuple[list[Component], Path]:
+    """Files on disk and the list of processes, in starting order; with the kubeconfig.
+
+    `address`: where the API server answers. `api_server`: arguments of it that differ from a simulated cluster's.
+    """
     ports = choose_ports(state)
     keys = state / "credentials"
-    kubeconfig = make_cluster_credentials(keys, ports["api"])
+    kubeconfig = make_cluster_credentials(keys, ports["api"], address)
     _etcd_credentials(keys)
     (state / "scheduler.json").write_text(json.dumps(_scheduler(kubeconfig)))
-    loopback = "127.0.0.1"
-    etcd_url, peer_url = (f"https://{loopback}:{ports['etcd']}", f"http://{loopback}:{ports['etcd-peer']}")
+    etcd_url, peer_url = (f"https://{_LOOPBACK}:{ports['etcd']}", f"http://{_LOOPBACK}:{ports['etcd-peer']}")
     common = {
         "kubeconfig": kubeconfig,
-        "bind-address": loopback,
+        "bind-address": _LOOPBACK,
         "leader-elect": "false",
         "profiling": "false",
     }
@@ -90,8 +98,8 @@ def prepare(state: Path) -> tuple[list[Component], Path]:
             "etcd-cafile": keys / "ca.crt",
             "etcd-certfile": keys / "etcd.crt",
             "etcd-keyfile": keys / "etcd.key",
-            "bind-address": loopback,
-            "advertise-address": loopback,
+            "bind-address": address,
+            "advertise-address": address,
             "endpoint-reconciler-type": "none",  # loopback may not be an endpoint; simulated pods call nobody anyway
             "secure-port": ports["api"],
             "tls-cert-file": keys / "apiserver.crt",
@@ -108,7 +116,8 @@ def prepare(state: Path) -> tuple[list[Component], Path]:
             "max-requests-inflight": 2000,
             "max-mutating-requests-inflight": 1000,
             "profiling": "false",
-        },
+        }
+        | dict(api_server or {}),
         "kube-controller-manager": common
         | {
             "secure-port": ports["controller-manager"],
@@ -124,7 +133,7 @@ def prepare(state: Path) -> tuple[list[Component], Path]:
         },
         "kube-scheduler": {
             "config": state / "scheduler.json",
-            "bind-address": loopback,
+            "bind-address": _LOOPBACK,
             "secure-port": ports["scheduler"],
         },
         "kwok": {

@@ -109,14 +109,17 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def make_cluster_credentials(directory: Path, api_port: int) -> Path:
-    """Everything that the control plane and its clients need below `directory`; the path of the admin kubeconfig."""
+def make_cluster_credentials(directory: Path, api_port: int, address: str = "127.0.0.1") -> Path:
+    """Everything that the control plane and its clients need below `directory`; the path of the admin kubeconfig.
+
+    `address`: where the API server answers.
+    """
     authority = Authority(directory, "sandbox cluster")
     serving, service_account = directory / "apiserver.crt", directory / "service-account.key"
     if not serving.is_file():
         service = str(next(ipaddress.ip_network(SERVICE_RANGE).hosts()))
         names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", service)
-        certificate, key = authority.issue("kube-apiserver", names=names)
+        certificate, key = authority.issue("kube-apiserver", names=tuple(dict.fromkeys((*names, address))))
         write_private(directory / "apiserver.key", key)
         serving.write_bytes(certificate)
     if not service_account.is_file():
@@ -126,15 +129,21 @@ def make_cluster_credentials(directory: Path, api_port: int) -> Path:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         (directory / "service-account.pub").write_bytes(public)
-    kubeconfig = directory / "kubeconfig"
+    return write_kubeconfig(directory / "kubeconfig", authority, f"https://{address}:{api_port}", "sandbox-admin")
+
+
+def write_kubeconfig(
+    path: Path, authority: Authority, server: str, common_name: str, organization: str = "system:masters"
+) -> Path:
+    """A kubeconfig for one client; its certificate stays when there is one already, the server may move."""
     user = {}
-    if kubeconfig.is_file():
-        user = json.loads(kubeconfig.read_text())["users"][0]["user"]
+    if path.is_file():
+        user = json.loads(path.read_text())["users"][0]["user"]
     if not user:
-        certificate, key = authority.issue("sandbox-admin", organization="system:masters")
+        certificate, key = authority.issue(common_name, organization=organization)
         user = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
     cluster = {
-        "server": f"https://127.0.0.1:{api_port}",
+        "server": server,
         "certificate-authority-data": _base64(authority.certificate_path.read_bytes()),
     }
     document = {
@@ -145,8 +154,8 @@ def make_cluster_credentials(directory: Path, api_port: int) -> Path:
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox"}}],
         "current-context": "sandbox",
     }
-    write_private(kubeconfig, json.dumps(document, indent=1).encode())  # JSON is YAML
-    return kubeconfig
+    write_private(path, json.dumps(document, indent=1).encode())  # JSON is YAML
+    return path
 
 
 def _base64(data: bytes) -> str:

@@ -17,6 +17,7 @@ from sandbox.credentials import write_private
 from sandbox.errors import SandboxError
 from sandbox.events import Events, follow
 from sandbox.paths import CHECKOUT, SANDBOX, VENV
+from sandbox.process import Identity
 
 # Python package of each provider that a program may ask for.
 _PROVIDERS = {"kubernetes": "pulumi-kubernetes", "random": "pulumi-random", "tls": "pulumi-tls"}
@@ -186,6 +187,7 @@ class Engine:
         extra_environment: dict[str, str] | None = None,
     ) -> Result:
         """`up`, `preview`, `destroy` or `refresh`, without questions; its events as they happen go to `progress`."""
+        self.clear_stale_locks()
         given = ["--stack", stack]
         if config_file:
             given += ["--config-file", str(config_file)]
@@ -227,6 +229,19 @@ class Engine:
                     process.wait()
                     raise
         return Result(process.returncode, log.read_text(errors="replace"), events, seconds)
+
+    def clear_stale_locks(self) -> int:
+        """Remove the backend's locks of engine processes that have ended without removing them; how many."""
+        stale = 0
+        for file in (self.backend / ".pulumi" / "locks").rglob("*.json"):
+            try:
+                pid = int(json.loads(file.read_text())["pid"])
+            except (OSError, ValueError, KeyError):
+                continue  # being written right now, or gone
+            if Identity.of(pid) is None:
+                file.unlink(missing_ok=True)
+                stale += 1
+        return stale
 
     def outputs(self, program: Path, stack: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.command("stack", "output", "--json", "--stack", stack, cwd=program))

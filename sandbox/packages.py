@@ -86,7 +86,7 @@ def _machine_sources() -> Iterator[_Source]:
         yield from _deb822(path.read_text())
 
 
-def _debian_mirror() -> tuple[str, str]:
+def debian_mirror() -> tuple[str, str]:
     """Address and keyring of the Debian mirror that this machine uses."""
     releases = re.compile(r"^(bookworm|trixie|forky|sid|stable|testing|unstable)$")
     for source in _machine_sources():
@@ -118,7 +118,7 @@ def debian_tree(packages: Sequence[str], suite: str) -> DebianTree:
 
 def _fetch(root: Path, packages: Sequence[str], suite: str) -> None:
     print(f"Debian packages ({', '.join(packages)} of {suite}) … ", end="", flush=True)
-    uri, keyring = _debian_mirror()
+    uri, keyring = debian_mirror()
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=cache()) as work:

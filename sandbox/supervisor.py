@@ -30,13 +30,17 @@ class Supervisor:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self.components, self.kubeconfig = prepare(state)
+        self.components, self.kubeconfig = self.prepare()
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.restarts: dict[str, list[float]] = {}
         self.began = time.monotonic()
         self.seconds: dict[str, float] = {}
         self.stopping = False
         (state / "logs").mkdir(exist_ok=True)
+
+    def prepare(self) -> tuple[list[Component], Path]:
+        """The processes and the kubeconfig; another kind of cluster has others."""
+        return prepare(self.state)
 
     # ---- records -----------------------------------------------------------------------------------------------------
 
@@ -112,24 +116,29 @@ class Supervisor:
     # ---- start-up ----------------------------------------------------------------------------------------------------
 
     def bring_up(self) -> None:
-        by_name = {c.name: c for c in self.components}
         self.record("starting")
-        self.start(by_name["etcd"])
-        self.start(by_name["kube-apiserver"])
+        api = self.bring_up_control_plane()
+        self.start_named("kwok", "simulated-operators")
+        self.record("starting", "default service account")
+        self.wait_until(lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None)
+        self.seconds["ready"] = time.monotonic() - self.began
+
+    def start_named(self, *names: str) -> None:
+        for name in names:
+            self.start(next(c for c in self.components if c.name == name))
+
+    def bring_up_control_plane(self) -> Api:
+        """etcd to scheduler, with every custom resource definition served."""
+        self.start_named("etcd", "kube-apiserver")
         self.record("starting", "waiting for the API server")
         api = self.wait_for_api()
         self.seconds["api server"] = time.monotonic() - self.began
-        for name in ("kube-controller-manager", "kube-scheduler"):
-            self.start(by_name[name])
+        self.start_named("kube-controller-manager", "kube-scheduler")
         self.record("starting", "custom resource definitions")
         apply_crds(api)
         self.wait_until(lambda: crds_served(api))
         self.seconds["custom resource definitions"] = time.monotonic() - self.began
-        for name in ("kwok", "simulated-operators"):
-            self.start(by_name[name])
-        self.record("starting", "default service account")
-        self.wait_until(lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None)
-        self.seconds["ready"] = time.monotonic() - self.began
+        return api
 
     def wait_for_api(self) -> Api:
         api = Api(self.kubeconfig, timeout=10)

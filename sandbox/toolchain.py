@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
+from sandbox import packages
 from sandbox.errors import SandboxError
 from sandbox.locks import exclusive
 from sandbox.paths import CHECKOUT, SANDBOX, cache
@@ -38,13 +39,18 @@ CRD_DIRECTORIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program: `package` of the pinned module directory `module`, or what `make(workdir, out)` produces."""
+    """One program: `package` of the pinned module directory `module`, or what `make(workdir, out)` produces.
+
+    `on_demand`: not part of every sandbox, built when a command asks for it by name.
+    """
 
     name: str
     module: str
     package: str = ""
     ldflags: str = ""
+    tags: str = ""
     make: Callable[["Tool", Path, Path], None] | None = None
+    on_demand: bool = False
 
 
 # ---- pins ------------------------------------------------------------------------------------------------------------
@@ -126,17 +132,58 @@ def tools() -> dict[str, Tool]:
         ),
         Tool(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
         Tool(name="crds", module="crds", make=_crds),
+        *_node_tools(kubernetes),
     ]
     return {tool.name: tool for tool in found}
 
 
+def _node_tools(kubernetes: str) -> list[Tool]:
+    """Programs of a real node, and those that only exist as Go modules among the ones its images hold."""
+    plugins = "github.com/containernetworking/plugins/plugins"
+    containerd = "github.com/containerd/containerd/v2/cmd"
+    packages = {
+        "containerd": ("node/containerd", f"{containerd}/containerd"),
+        "containerd-shim-runc-v2": ("node/containerd", f"{containerd}/containerd-shim-runc-v2"),
+        "ctr": ("node/containerd", f"{containerd}/ctr"),
+        "ptp": ("node/cni", f"{plugins}/main/ptp"),
+        "loopback": ("node/cni", f"{plugins}/main/loopback"),
+        "host-local": ("node/cni", f"{plugins}/ipam/host-local"),
+        "portmap": ("node/cni", f"{plugins}/meta/portmap"),
+        "coredns": ("node/coredns", "github.com/coredns/coredns"),
+        "cloudnative-pg": ("node/cnpg", "github.com/cloudnative-pg/cloudnative-pg/cmd/manager"),
+        "minio": ("node/minio", "github.com/minio/minio"),
+    }
+    return [
+        Tool(name="runc", module="node/runc", tags="seccomp", make=_runc, on_demand=True),
+        *(
+            Tool(
+                name=name,
+                module="node/kubelet",
+                package=f"k8s.io/kubernetes/cmd/{name}",
+                ldflags=kubernetes,
+                on_demand=True,
+            )
+            for name in ("kubelet", "kube-proxy")
+        ),
+        *(
+            Tool(name=name, module=module, package=package, on_demand=True)
+            for name, (module, package) in packages.items()
+        ),
+    ]
+
+
+NODE = (
+    *("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "coredns"),
+    *("ptp", "loopback", "host-local", "portmap"),
+)
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "crds")
 
 
 def directory(name: str) -> Path:
     """Where the program lies, or will lie."""
     tool = tools()[name]
-    digest = hashlib.sha256(f"{go_version()}|{tool.package}|{tool.ldflags}".encode())
+    flags = f"{tool.ldflags}|{tool.tags}" if tool.tags else tool.ldflags
+    digest = hashlib.sha256(f"{go_version()}|{tool.package}|{flags}".encode())
     for path in sorted((MODULES / tool.module).iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache() / "tools" / f"{name}-{digest.hexdigest()[:12]}"
@@ -150,9 +197,9 @@ def binary(name: str) -> Path:
 
 
 def ensure(names: list[str] | None = None) -> float:
-    """Build what is missing of `names` (default: everything), showing progress; seconds that it took."""
+    """Build what is missing of `names` (default: what every sandbox has), with progress; seconds that it took."""
     start = time.monotonic()
-    wanted = list(tools()) if names is None else names
+    wanted = [tool.name for tool in tools().values() if not tool.on_demand] if names is None else names
     if not any(not directory(name).is_dir() for name in wanted):
         return time.monotonic() - start
     with exclusive(cache() / "tools.lock", "another process that builds the tools"):
@@ -182,11 +229,12 @@ def _build(tool: Tool) -> None:
         out.replace(target)
 
 
-def _go(tool: Tool, work: Path, *arguments: str) -> str:
+def _go(tool: Tool, work: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
     """Run `go` in a module copy; its output, or a SandboxError that names the step and the likely cause."""
     log = cache() / "logs" / f"{tool.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"CGO_ENABLED": "0"}  # no C compiler needed, and binaries without libraries
+    # Without C no compiler is needed, and binaries need no libraries.
+    environment = os.environ | {"CGO_ENABLED": "0"} | dict(variables or {})
     with log.open("w") as errors:
         result = subprocess.run(
             ["go", *arguments], cwd=work, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
@@ -219,6 +267,27 @@ def _advice(text: str) -> str:
 def _go_build(tool: Tool, work: Path, package: str, out: Path) -> None:
     flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w {tool.ldflags}".strip()]
     _go(tool, work, "build", *flags, "-o", str(out), package)
+
+
+def _runc(tool: Tool, work: Path, out: Path) -> None:
+    """runc with seccomp: the one program in C, linked with libseccomp for good, so that it needs no library to run."""
+    for program in ("gcc", "pkg-config"):
+        if not shutil.which(program):
+            raise SandboxError(
+                f"{program} is missing, which runc is built with",
+                hint="install Debian's packages gcc, libc6-dev and pkg-config",
+            )
+    # The oldest suite with a new enough libseccomp: what is linked with it works with every newer C library.
+    tree = packages.debian_tree(["libseccomp-dev"], "bookworm").root
+    configuration = next(tree.glob("usr/lib/*/pkgconfig/libseccomp.pc")).parent
+    variables = {
+        "CGO_ENABLED": "1",
+        "PKG_CONFIG_LIBDIR": str(configuration),
+        "PKG_CONFIG_SYSROOT_DIR": str(tree),
+    }
+    tags = f"{tool.tags},netgo,osusergo"
+    flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", tags, "-ldflags", "-s -w -extldflags -static"]
+    _go(tool, work, "build", *flags, "-o", str(out / "runc"), "github.com/opencontainers/runc", variables=variables)
 
 
 def _module_directory(tool: Tool, work: Path, path: str) -> Path:

@@ -48,6 +48,7 @@ def prepare(arguments: list[str]) -> list[str]:
         return arguments
     with quiet_stdout():
         session = Session.open()
+        session.engine.clear_stale_locks()
         chosen = stack or os.environ.get("PULUMI_STACK") or session.serving or "small"
         if command in _DEPLOYING:
             session.serve(chosen)  # before the stack is looked up: emptying the cluster forgets its stacks

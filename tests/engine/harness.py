@@ -1,6 +1,8 @@
 """Runs Pulumi programs in the sandbox and tells what the engine did."""
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,32 @@ class Program:
         self._file = work / f"Pulumi.{stack}.yaml"
         self._log = work / "pulumi.log"
 
-    def run(self, operation: str, *arguments: str) -> Result:
+    def _write_config(self) -> None:
         document = {"encryptionsalt": self._salt, "config": self.config}
         self._file.write_text(yaml.safe_dump(document))
+
+    def run(self, operation: str, *arguments: str) -> Result:
+        self._write_config()
         return self.session.engine.run(
             operation, self.directory, self.stack, config_file=self._file, arguments=arguments, log=self._log
         )
+
+    @contextmanager
+    def started(self, operation: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """The engine at work, for tests that disturb it; it has ended when the block is left."""
+        self._write_config()
+        engine = self.session.engine
+        command = [str(engine.programs / "pulumi"), "--non-interactive", operation, "--yes", "--skip-preview"]
+        command += ["--stack", self.stack, "--config-file", str(self._file)]
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                command, cwd=self.directory, env=engine.variables(), stdout=log, stderr=subprocess.STDOUT
+            )
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait()
 
     def up(self, *arguments: str) -> Result:
         """`pulumi up`; a failure is the test's failure, with the engine's own words."""

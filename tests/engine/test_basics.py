@@ -84,6 +84,19 @@ def test_pods_that_fit_nowhere_fail_the_up_and_the_report_gives_the_schedulers_r
     program.up()
 
 
+def test_an_up_that_was_killed_is_gone_on_with(program: Program) -> None:
+    program.config = {"basics:replicas": "4", "basics:cpu": "64"}
+    with program.started("up") as process:
+        deadline = time.monotonic() + 60
+        while not report.not_running(program.session.cluster.api) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.kill()
+    locks = list((program.session.engine.backend / ".pulumi" / "locks").rglob("*.json"))
+    assert len(locks) == 1, "the killed engine has left its lock, which would refuse every further run"
+    program.config = {}
+    program.up()
+
+
 def test_pod_security_is_enforced(program: Program) -> None:
     pod = {
         "apiVersion": "v1",
