@@ -17,9 +17,9 @@ from typing import Any
 import pulumi
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from google.protobuf.struct_pb2 import ListValue, Struct, Value  # type: ignore[import-untyped]
-from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, MockSettings
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import configure
+from pulumi.runtime.settings import Settings, configure
 from pulumi.runtime.stack import run_in_stack
 
 from stack.build import build
@@ -230,13 +230,16 @@ def record_program(program: Callable[[], None], stack: str = "test") -> Recordin
     failures: list[BaseException] = []
 
     async def run() -> None:
-        asyncio.get_running_loop().set_default_executor(_InOrder(max_workers=1))
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(_InOrder(max_workers=1))
+        # One failure makes many (whoever waits for the failed one); the first is raised below, the rest is noise.
+        loop.set_exception_handler(lambda *_: None)
         await run_in_stack(program)
 
     def thread() -> None:
         try:
-            mock_settings: Any = MockSettings
-            configure(mock_settings(monitor=recorder, engine=None, project=PROJECT, stack=stack, dry_run=False))
+            # Not the mocks' own settings: those share one set of outstanding outputs with every earlier run.
+            configure(Settings(PROJECT, stack, monitor=recorder, dry_run=False))
             asyncio.run(run())
         except BaseException as error:  # handed to the caller, on the caller's thread
             failures.append(error)
