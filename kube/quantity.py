@@ -1,14 +1,15 @@
 """Kubernetes quantities as integers: bytes and millicores."""
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
-_MEMORY = re.compile(r"^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|)$")
-_CPU = re.compile(r"^(\d+)m$|^(\d+(?:\.\d{1,3})?)$")
+_MEMORY = re.compile(r"^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|)$", re.ASCII)
+_CPU = re.compile(r"^(\d+)m$|^(\d+(?:\.\d{1,3})?)$", re.ASCII)
 
 MI = 2**20
 GI = 2**30
@@ -20,7 +21,7 @@ def parse_bytes(text: str) -> int:
     if not match:
         raise ValueError(f"must be a size such as 512Mi, 16Gi or 2Ti, not {text!r}")
     number, unit = match.groups()
-    return int(float(number) * (_BINARY.get(unit) or _DECIMAL[unit]))
+    return int(Decimal(number) * (_BINARY.get(unit) or _DECIMAL[unit]))
 
 
 def parse_cpu(text: str | int | float) -> int:
