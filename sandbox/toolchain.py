@@ -152,6 +152,7 @@ def _node_tools(kubernetes: str) -> list[Tool]:
         "coredns": ("node/coredns", "github.com/coredns/coredns"),
         "cloudnative-pg": ("node/cnpg", "github.com/cloudnative-pg/cloudnative-pg/cmd/manager"),
         "minio": ("node/minio", "github.com/minio/minio"),
+        "mc": ("node/mc", "github.com/minio/mc"),
     }
     return [
         Tool(name="runc", module="node/runc", tags="seccomp", make=_runc, on_demand=True),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sandbox import packages, toolchain
 from sandbox.errors import SandboxError
-from sandbox.images.recipes import SUITE, Recipe
+from sandbox.images.recipes import SUITE, VENV, Recipe
 from sandbox.locks import exclusive
-from sandbox.paths import cache
+from sandbox.paths import CHECKOUT, cache
 
 _HINT = "the mirror of `apt-get update` on this machine must have Debian trixie"
 # Not needed to run anything, and different at every build.
@@ -40,8 +40,16 @@ def _layer(path: Path) -> Layer:
 
 
 def _run(command: Sequence[str], what: str) -> None:
-    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment = clean | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    # Of the caller's environment what decides where packages come from; certificates lie elsewhere in an image.
+    keep = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k.startswith("PIP_")}
+    environment = {k: v for k, v in keep.items() if k not in ("PIP_FIND_LINKS", "PIP_CERT")} | {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/run",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+        "PIP_CERT": "/run/ca.crt",
+        "PIP_CONFIG_FILE": "/run/pip.conf",
+    }
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
@@ -60,6 +68,7 @@ def base() -> tuple[Path, Layer]:
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
             _debootstrap(directory / "root")
+            (directory / "root/etc/resolv.conf").write_text("")  # debootstrap copies this machine's
             _pack(directory / "root", directory / "base.tar")
             print("done", flush=True)
     return directory / "root", _layer(directory / "base.tar")
@@ -78,53 +87,87 @@ def _debootstrap(root: Path) -> None:
 
 def layer(name: str, recipe: Recipe) -> Layer | None:
     """The layer of a recipe over the base; None when the recipe adds nothing to it."""
-    if not (recipe.packages or recipe.programs or recipe.script):
+    if not (recipe.packages or recipe.programs or recipe.script or recipe.python):
         return None
     root, below = base()
-    programs = {path: toolchain.directory(tool).name for path, tool in recipe.programs.items()}
-    target = cache() / "images" / f"{name}-{recipe.key(below.digest, programs)}.tar"
+    identities = {path: toolchain.directory(tool).name for path, tool in recipe.programs.items()}
+    if recipe.python:
+        identities[recipe.python] = hashlib.sha256((CHECKOUT / recipe.python).read_bytes()).hexdigest()
+    target = cache() / "images" / f"{name}-{recipe.key(below.digest, identities)}.tar"
     with exclusive(cache() / "images.lock", "another process that makes images"):
         if not target.with_suffix(".digest").is_file():
             print(f"image {name} … ", end="", flush=True)
-            _build(root, recipe, target)
+            _build(name, root, recipe, target)
             print("done", flush=True)
     return _layer(target)
 
 
-def _build(root: Path, recipe: Recipe, target: Path) -> None:
+def _build(name: str, root: Path, recipe: Recipe, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".layer.", dir=target.parent) as work:
-        directory = Path(work)
-        for part in ("upper", "work", "merged"):
-            (directory / part).mkdir()
+        upper = Path(work) / "image" / "upper"
+        upper.mkdir(parents=True)
         for path, tool in recipe.programs.items():
-            copy = directory / "upper" / path.lstrip("/")
+            copy = upper / path.lstrip("/")
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(toolchain.binary(tool), copy)
             copy.chmod(0o755)
-        (directory / "inside.sh").write_text(_script(recipe))
-        # A mount namespace of its own: however this ends, no mount stays.
-        outside = (
-            'cd "$1" && mount -t overlay overlay -o "lowerdir=$2,upperdir=upper,workdir=work" merged && cd merged'
-            " && mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs tmpfs run"
-            " && cp /etc/resolv.conf run/resolv.conf && touch etc/resolv.conf"
-            " && mount --bind run/resolv.conf etc/resolv.conf && cp ../inside.sh run/inside.sh"
-            " && exec chroot . sh -eu /run/inside.sh"
-        )
-        words = ["unshare", "--mount", "sh", "-euc", outside, "sh", str(directory), str(root)]
-        _run(words, f"making the layer with {', '.join(recipe.packages) or 'its programs'}")
-        _pack(directory / "upper", target)
+        if recipe.python:
+            _python(name, root, recipe, Path(work) / "python", upper)
+        _in_overlay(root, Path(work) / "image", _install(recipe.packages) + list(recipe.script), f"image {name}")
+        _pack(upper, target)
 
 
-def _script(recipe: Recipe) -> str:
+def _python(name: str, root: Path, recipe: Recipe, directory: Path, upper: Path) -> None:
+    """Make the virtual environment where a compiler is, and take nothing but it into the image."""
+    (directory / "upper").mkdir(parents=True)
+    shutil.copyfile(CHECKOUT / recipe.python, directory / "requirements.lock")
+    pip = f"{VENV}/bin/pip install --no-input --quiet --disable-pip-version-check --no-cache-dir --require-hashes"
     lines = [
-        "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run",
-        "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",  # packages start no services here
-        "chmod 755 /usr/sbin/policy-rc.d",
+        *_install(("python3", *recipe.python_build)),
+        f"python3 -m venv {VENV}",
+        f"{pip} -r /run/requirements.lock",
     ]
-    if recipe.packages:
-        lines.append("apt-get -q update")
-        lines.append(f"apt-get -q install --yes --no-install-recommends {' '.join(recipe.packages)}")
-    return "\n".join([*lines, *recipe.script, "rm /usr/sbin/policy-rc.d", ""])
+    _in_overlay(root, directory, lines, f"Python packages of image {name}")
+    inside = VENV.lstrip("/")
+    (upper / inside).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(directory / "upper" / inside, upper / inside, symlinks=True)
+
+
+def _install(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return ["apt-get -q update", f"apt-get -q install --yes --no-install-recommends {' '.join(names)}"]
+
+
+def _in_overlay(root: Path, directory: Path, lines: Sequence[str], what: str) -> None:
+    """Run shell lines as root of an overlay over `root`; what they change is in `directory`/upper afterwards.
+
+    In a mount namespace of its own: however this ends, no mount stays. /run is not part of the image; the resolver,
+    the certificates that this machine trusts and pip's configuration lie there meanwhile.
+    """
+    for part in ("upper", "work", "merged"):
+        (directory / part).mkdir(exist_ok=True)
+    guard = "/usr/sbin/policy-rc.d"  # packages start no services here
+    (directory / "inside.sh").write_text(
+        "\n".join([f"printf '#!/bin/sh\\nexit 101\\n' > {guard}", f"chmod 755 {guard}", *lines, f"rm {guard}", ""])
+    )
+    files = {"resolv.conf": Path("/etc/resolv.conf"), "ca.crt": _authorities(), "pip.conf": Path("/etc/pip.conf")}
+    for name, source in files.items():
+        if source.is_file():
+            shutil.copyfile(source, directory / name)
+    outside = (
+        'cd "$1" && mount -t overlay overlay -o "lowerdir=$2,upperdir=upper,workdir=work" merged'
+        " && mount -t proc proc merged/proc && mount --rbind /dev merged/dev && mount -t tmpfs tmpfs merged/run"
+        " && for file in resolv.conf ca.crt pip.conf requirements.lock inside.sh; do"
+        ' [ ! -f "$file" ] || cp "$file" merged/run; done'
+        " && mount --bind merged/run/resolv.conf merged/etc/resolv.conf"
+        " && exec chroot merged sh -eu /run/inside.sh"
+    )
+    _run(["unshare", "--mount", "sh", "-euc", outside, "sh", str(directory), str(root)], what)
+
+
+def _authorities() -> Path:
+    return Path(os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt")
 
 
 # ---- tar -------------------------------------------------------------------------------------------------------------
