@@ -131,7 +131,8 @@ def preview(stack: str) -> int:
     _tell_overrides(stackfile.committed(stack))
     command = [str(session.state / "engine" / "pulumi"), "preview", "--stack", stack, "--config-file", str(config)]
     command += ["--policy-pack", str(session.engine.policy_pack())]
-    return subprocess.run(command, cwd=project(), env=session.engine.variables(), check=False).returncode
+    variables = session.engine.variables() | {"KUBECONFIG": str(session.preview_kubeconfig(stack))}
+    return subprocess.run(command, cwd=project(), env=variables, check=False).returncode
 
 
 def destroy(stack: str) -> int:

@@ -130,10 +130,16 @@ def _end(status: dict[str, Any]) -> bool:
     return bool(alive)
 
 
+def spare(state: Path) -> Path:
+    """State directory of the second cluster that belongs to a sandbox; see Session.preview_kubeconfig."""
+    return state / "spare"
+
+
 def end(state: Path) -> bool:
     """End the cluster and delete its data, with the stack states that describe it. Whether there was anything."""
     if not state.is_dir():
         return False
+    end(spare(state))
     with exclusive(state / "start.lock", "another process that starts the control plane"):
         status = read_status(state)
         if status:

@@ -72,6 +72,20 @@ class Session:
             )
         return changed
 
+    def preview_kubeconfig(self, stack: str) -> Path:
+        """Kubeconfig for a preview: this cluster's, or an empty second one's while this one holds another stack.
+
+        The provider asks the API server about every object, and would be told how the other stack's objects of the
+        same names forbid this stack's.
+        """
+        other = self.serving
+        if not other or other == stack or not self._deployed(other):
+            return self.cluster.kubeconfig
+        print(f"the cluster holds stack {other}; {stack} is previewed on a second, empty one", flush=True)
+        spare = clusters.ensure(clusters.spare(self.state))
+        nodes.serve(spare.api, stackfile.committed(stack))
+        return spare.kubeconfig
+
     def restart_empty(self) -> None:
         """A cluster without objects, and no stack that believes otherwise."""
         self.cluster = clusters.restart_empty(self.state)

@@ -14,8 +14,8 @@ from sandbox.session import Session, quiet_stdout
 
 # Commands that take --config-file; those that change the cluster need its nodes first.
 _DEPLOYING = {"up", "update", "refresh", "destroy", "import", "watch"}
-_CONFIGURED = _DEPLOYING | {"preview", "pre", "logs"}
-_ALIASES = {"update": "up", "pre": "preview"}
+_PREVIEWING = {"preview", "pre"}
+_CONFIGURED = _DEPLOYING | _PREVIEWING | {"logs"}
 
 
 def split(arguments: list[str]) -> tuple[str, str, bool]:
@@ -52,6 +52,8 @@ def prepare(arguments: list[str]) -> list[str]:
         chosen = stack or os.environ.get("PULUMI_STACK") or session.serving or "small"
         if command in _DEPLOYING:
             session.serve(chosen)  # before the stack is looked up: emptying the cluster forgets its stacks
+        elif command in _PREVIEWING:
+            os.environ["KUBECONFIG"] = str(session.preview_kubeconfig(chosen))
         config = session.config_file(chosen)
         if not stack:
             print(f"stack: {chosen}", flush=True)

@@ -166,6 +166,15 @@ def test_a_dangerous_edit_is_refused_before_anything_is_touched(
     assert running.pods() == before, "no pod of ours was touched"
 
 
+def test_another_stack_can_be_previewed_meanwhile(running: Running) -> None:
+    session = running.session
+    variables = {"KUBECONFIG": str(session.preview_kubeconfig("small"))}
+    config = session.config_file("small")
+    result = session.engine.run("preview", project(), "small", config_file=config, extra_environment=variables)
+    assert result.ok, f"objects of {_STACK} must not be in the way of small's:\n{result.output[-4000:]}"
+    assert set(result.events.changes.values()) == {"create"}
+
+
 def test_the_stack_is_whole_after_all_edits(running: Running) -> None:
     result = running.run("up", _workers("event_persister", 6))
     assert result.ok, result.output[-4000:]
