@@ -91,30 +91,53 @@ def _port_matches(spec: Spec, port: int, protocol: str) -> bool:
     return bool(spec["port"] <= port <= spec.get("endPort", spec["port"]))
 
 
-def _direction_allows(
-    policies: Iterable[Spec], direction: str, own: Party, other: Party, port: int, protocol: str, blocks: bool
-) -> bool:
-    if not isinstance(own, Pod):
-        return True  # policies bind pods; the outside is not ours
-    key, peers_key = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
-    binding = [
-        policy["spec"]
-        for policy in policies
-        if policy["metadata"]["namespace"] == own.namespace
-        and direction in policy["spec"]["policyTypes"]
-        and selects(policy["spec"]["podSelector"], own.labels)
-    ]
-    if not binding:
-        return True
-    for spec in binding:
-        for rule in spec.get(key) or ():
-            ports, peers = rule.get("ports"), rule.get(peers_key)
-            if ports and not any(_port_matches(p, port, protocol) for p in ports):
-                continue
-            # A rule without peers is for everybody.
-            if not peers or any(_peer_matches(peer, other, own.namespace, blocks) for peer in peers):
-                return True
-    return False
+class Policies:
+    """All NetworkPolicy manifests (metadata, spec) of a cluster, asked again and again.
+
+    Which policies bind a pod is worked out once for each kind of pod: thousands of questions have few askers.
+    """
+
+    def __init__(self, manifests: Iterable[Spec]) -> None:
+        self._manifests = list(manifests)
+        self._binding: dict[tuple[str, str, frozenset[tuple[str, str]]], list[Spec]] = {}
+
+    def binding(self, direction: str, pod: Pod) -> list[Spec]:
+        """Specs of the policies that bind `pod` in `direction` (`Ingress` or `Egress`)."""
+        key = (direction, pod.namespace, frozenset(pod.labels.items()))
+        if key not in self._binding:
+            self._binding[key] = [
+                policy["spec"]
+                for policy in self._manifests
+                if policy["metadata"]["namespace"] == pod.namespace
+                and direction in policy["spec"]["policyTypes"]
+                and selects(policy["spec"]["podSelector"], pod.labels)
+            ]
+        return self._binding[key]
+
+    def _allow(self, direction: str, own: Party, other: Party, port: int, protocol: str, blocks: bool) -> bool:
+        if not isinstance(own, Pod):
+            return True  # policies bind pods; the outside is not ours
+        binding = self.binding(direction, own)
+        if not binding:
+            return True
+        key, peers_key = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
+        for spec in binding:
+            for rule in spec.get(key) or ():
+                ports, peers = rule.get("ports"), rule.get(peers_key)
+                if ports and not any(_port_matches(p, port, protocol) for p in ports):
+                    continue
+                # A rule without peers is for everybody.
+                if not peers or any(_peer_matches(peer, other, own.namespace, blocks) for peer in peers):
+                    return True
+        return False
+
+    def may_connect(
+        self, source: Party, target: Party, port: int, protocol: str = "TCP", *, blocks_match_pods: bool = False
+    ) -> bool:
+        """Whether `source` may open a connection to `target`."""
+        return self._allow("Egress", source, target, port, protocol, blocks_match_pods) and self._allow(
+            "Ingress", target, source, port, protocol, blocks_match_pods
+        )
 
 
 def may_connect(
@@ -126,8 +149,5 @@ def may_connect(
     *,
     blocks_match_pods: bool = False,
 ) -> bool:
-    """Whether `source` may open a connection to `target`. `policies` are NetworkPolicy manifests (metadata, spec)."""
-    manifests = list(policies)
-    return _direction_allows(
-        manifests, "Egress", source, target, port, protocol, blocks_match_pods
-    ) and _direction_allows(manifests, "Ingress", target, source, port, protocol, blocks_match_pods)
+    """One question. `policies` are NetworkPolicy manifests; for many questions make `Policies` once."""
+    return Policies(policies).may_connect(source, target, port, protocol, blocks_match_pods=blocks_match_pods)
