@@ -7,7 +7,7 @@ VENV   := .venv/bin
 SANDBOX = PYTHONPATH=. $(VENV)/python -m sandbox
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools up preview destroy down status env kubeconfig test test-unit test-tools test-engine check format lock bench
+.PHONY: help venv tools up preview destroy down status env kubeconfig test test-unit test-tools test-engine test-node check format lock bench
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +44,16 @@ down: venv ## end the sandbox and delete its data; built programs stay
 test: test-unit test-tools test-engine ## every tier that needs no real machines
 
 test-unit: venv ## nothing but Python, all three stacks with mocks
-	@$(VENV)/pytest tests -m "not tools and not engine"
+	@$(VENV)/pytest tests -m "not tools and not engine and not cluster"
 
 test-tools: venv ## rendered files against the programs that read them
 	@$(VENV)/pytest tests -m tools
 
 test-engine: venv tools ## the real engine against the sandbox's cluster
 	@$(VENV)/pytest tests -m engine
+
+test-node: venv ## a real node: pods, a kill, a failover; needs root on Linux
+	@$(VENV)/pytest tests -m cluster
 
 check: venv ## linter, format and types
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy
