@@ -5,6 +5,7 @@ Security judges the pods of every workload; a warning fails like an error.
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +49,7 @@ def _apply(sandbox: Session, body: Mapping[str, Any]) -> "subprocess.CompletedPr
     return subprocess.run(
         [str(toolchain.binary("kubectl")), "apply", *arguments, "--filename=-"],
         input=json.dumps(body),
-        env={**sandbox.environment(), "KUBECONFIG": str(sandbox.cluster.kubeconfig)},
+        env={**os.environ, **sandbox.environment(), "KUBECONFIG": str(sandbox.cluster.kubeconfig)},
         capture_output=True,
         text=True,
         timeout=600,
