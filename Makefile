@@ -41,10 +41,10 @@ kubeconfig: venv ## path of the sandbox's kubeconfig
 down: venv ## end the sandbox and delete its data; built programs stay
 	@$(SANDBOX) down
 
-test: test-unit test-tools test-engine ## every tier that needs no real machines
+test: check test-unit test-tools test-engine ## linter, types, and every tier that needs no real machines
 
 test-unit: venv ## nothing but Python, all three stacks with mocks
-	@$(VENV)/pytest tests -m "not tools and not engine and not cluster"
+	@$(VENV)/pytest tests
 
 test-tools: venv ## rendered files against the programs that read them
 	@$(VENV)/pytest tests -m tools
@@ -67,4 +67,4 @@ lock: venv ## resolve requirements.lock anew from pyproject.toml
 
 bench: venv tools ## figures against their floors: up against kubectl, router against a bare HAProxy
 	@PYTHONPATH=. $(VENV)/python -m sandbox.bench $(STACK)
-	@if [ -f tests/bench/router.py ]; then $(VENV)/python -m tests.bench.router; fi
+	@$(VENV)/python -m tests.bench.router
