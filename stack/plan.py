@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 
 from components.edge import check as edge_check
 from components.edge import plan as edge
@@ -77,7 +78,7 @@ class StackPlan:
         """Our namespaces, each with default deny."""
         return tuple(namespace.name for namespace in self.network.namespaces)
 
-    @property
+    @cached_property
     def network(self) -> NetworkPlan:
         """Namespaces with their Pod Security level, and every policy in them."""
         ours = (NamespacePlan(name=self.platform.namespace),)

@@ -8,6 +8,7 @@
 | `synapse-<type>` | process.yaml: listeners, database, caches, duties, media | that type |
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,15 @@ SCRIPTS = ("start.sh", "wait.py", "clean_media.py")
 
 
 def _yaml(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, default_flow_style=False, width=120, allow_unicode=True)
+    return _rendered(json.dumps(document))
+
+
+@cache
+def _rendered(document: str) -> str:
+    # Every process asks for the files that all of them mount, and writing YAML is slow.
+    return yaml.safe_dump(
+        json.loads(document), sort_keys=False, default_flow_style=False, width=120, allow_unicode=True
+    )
 
 
 @cache
