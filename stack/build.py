@@ -44,7 +44,7 @@ class Platform(Component):
         store = MinioTenant(plan.minio, secrets, inside)
         database = self.child(depends_on=[network, *operators.ready(postgres.needs(plan.settings.postgres))])
         main_database = PostgresHA(plan.postgres, secrets, database, store=store)
-        SynapseCluster(plan.synapse, secrets, self.child(depends_on=[main_database, redis_synapse, store]))
+        SynapseCluster(plan.synapse, secrets, inside, stores=[main_database, redis_synapse, store])
         Edge(plan.edge, secrets, self.child(depends_on=[network, *operators.ready(plan.edge.needs)]))
         self.register_outputs({})
 

@@ -1,5 +1,7 @@
 """SynapseCluster: declares what the plan decided."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi import ResourceOptions
@@ -30,7 +32,16 @@ class SynapseCluster(Component):
                   ConfigMap `synapse-instances` is replaced, and every StatefulSet with it (see `_coordinated`)
     """
 
-    def __init__(self, plan: SynapsePlan, secrets: SecretValues, opts: ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        plan: SynapsePlan,
+        secrets: SecretValues,
+        opts: ResourceOptions | None = None,
+        *,
+        stores: Sequence[pulumi.Resource] = (),
+    ) -> None:
+        """`stores`: what main needs before it can start. Only main waits for it: everything else that Synapse needs,
+        and the router, come to be while the database does."""
         super().__init__("matrix:synapse:SynapseCluster", plan.name, None, opts)
         self.plan = plan
         self._secret = secrets.secret(self, plan.secret)
@@ -38,7 +49,7 @@ class SynapseCluster(Component):
         # Deleted before it is created anew: the engine then deletes everything that is replaced with it first.
         self._instances = self.config_map(instance_files(plan), delete_before_replace=True)
         self._senders = self.config_map(sender_files(plan), delete_before_replace=True)
-        main = self._process(plan.processes[ProcessType.MAIN], after=[])
+        main = self._process(plan.processes[ProcessType.MAIN], after=stores)
         for process in plan.processes:
             if not process.is_main:
                 # After main, so that on an upgrade main has changed the schema before any worker needs it.
@@ -46,7 +57,7 @@ class SynapseCluster(Component):
         Router(plan.router, self.child())
         self.register_outputs({"url": plan.public_url, "internal_url": plan.router.internal_url})
 
-    def _coordinated(self, process: Process, after: list[pulumi.Resource]) -> ResourceOptions:
+    def _coordinated(self, process: Process, after: Sequence[pulumi.Resource]) -> ResourceOptions:
         """Options of a StatefulSet that may never run with two different lists of writers (or senders).
 
         `synapse-instances` holds the lists, and its name carries their hash: a changed list replaces it. `replace_with`
@@ -72,7 +83,7 @@ class SynapseCluster(Component):
             ignore_changes=["spec.replicas"] if process.autoscale else (),
         )
 
-    def _process(self, process: Process, after: list[k8s.apps.v1.StatefulSet]) -> k8s.apps.v1.StatefulSet:
+    def _process(self, process: Process, after: Sequence[pulumi.Resource]) -> k8s.apps.v1.StatefulSet:
         plan = self.plan
         workload = plan.workload(process)
         config = self.config_map(process_files(plan, process))
