@@ -1,6 +1,7 @@
 """The recording engine: what tests and `explain --against` build on must itself be right."""
 
 import base64
+from functools import partial
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -92,7 +93,7 @@ def test_another_input_makes_another_secret() -> None:
     def program(rotation: str) -> None:
         random.RandomPassword("p", length=40, keepers={"rotation": rotation})
 
-    one, two = (set(record_program(lambda r=r: program(r)).sentinels) for r in ("1", "2"))
+    one, two = (set(record_program(partial(program, r)).sentinels) for r in ("1", "2"))
     assert not one & two, "a rotated secret is a new one"
 
 
