@@ -1,4 +1,4 @@
-"""The processes of a cluster with a real node, and every file that they read."""
+"""The processes of a cluster with real nodes, and every file that they read."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from sandbox import components, packages, toolchain
 from sandbox.components import Component
 from sandbox.credentials import Authority, write_kubeconfig, write_private
 from sandbox.node import configs, layout
+from sandbox.node.layout import Node
 
 _RESERVED_MEMORY = "6Gi"  # control plane 1.5, engine and provider 1.5, tests and builds the rest
 _COMMANDS = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
@@ -20,10 +21,12 @@ def prepare(state: Path) -> tuple[list[Component], Path]:
     keys = state / "credentials"
     shared, kubeconfig = components.prepare(state, layout.MACHINE_ADDRESS, _api_server(state, keys))
     server = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-    _write_node(state, Authority(keys, "sandbox cluster"), server)
+    nodes = layout.read_nodes(state)
+    for node in nodes:
+        _write_node(state, node, nodes, Authority(keys, "sandbox cluster"), server)
     python = (sys.executable, "-m")
     own = [
-        Component("node", (*python, "sandbox.node.cable", str(state))),
+        Component("nodes", (*python, "sandbox.node.network", str(state))),
         Component("volumes", (*python, "sandbox.node.volumes", str(state), str(kubeconfig))),
     ]
     return [*(c for c in shared if c.name in _CONTROL_PLANE), *own], kubeconfig
@@ -46,28 +49,34 @@ def _api_server(state: Path, keys: Path) -> dict[str, object]:
     }
 
 
-def _write_node(state: Path, authority: Authority, server: str) -> None:
-    home = layout.directory(state)
+def _write_node(state: Path, node: Node, nodes: tuple[Node, ...], authority: Authority, server: str) -> None:
+    home = node.directory(state)
     for name in ("bin", "cni", "credentials", "volumes"):
         (home / name).mkdir(parents=True, exist_ok=True)
     (home / "credentials").chmod(0o700)
-    _write_credentials(home / "credentials", authority, server)
+    _write_credentials(home / "credentials", node, authority, server)
     _write_programs(home / "bin")
-    cgroup = layout.identifier(state)
+    description = {
+        "name": node.name,
+        "address": node.address,
+        "cgroup": node.cgroup(state),
+        "routes": {other.pods: other.address for other in nodes if other != node},
+        "daemons": _daemons(node),
+    }
     texts = {
         "containerd.toml": configs.containerd(toolchain.binary("runc")),
-        "cni/sandbox.conflist": configs.cni(),
-        "kubelet.json": configs.kubelet(cgroup, _RESERVED_MEMORY),
-        "kube-proxy.json": configs.kube_proxy(),
-        "Corefile": configs.coredns(),
-        "machine.json": json.dumps({"cgroup": cgroup, "daemons": _daemons()}, indent=1),
+        "cni/sandbox.conflist": configs.cni(node),
+        "kubelet.json": configs.kubelet(node, node.cgroup(state), _RESERVED_MEMORY),
+        "kube-proxy.json": configs.kube_proxy(node),
+        "Corefile": configs.coredns(node),
+        "machine.json": json.dumps(description, indent=1),
     }
     for name, text in texts.items():
         (home / name).write_text(text)
 
 
-def _daemons() -> dict[str, list[str]]:
-    """Command lines of the node's programs, with the paths that they have inside the node."""
+def _daemons(node: Node) -> dict[str, list[str]]:
+    """Command lines of a node's programs, with the paths that they have inside the node."""
     home = layout.HOME
     arguments = {
         "containerd": [f"--config={home}/containerd.toml"],
@@ -75,8 +84,9 @@ def _daemons() -> dict[str, list[str]]:
             f"--config={home}/kubelet.json",
             f"--kubeconfig={home}/credentials/kubelet",
             f"--root-dir={home}/kubelet",
-            f"--hostname-override={layout.NODE_NAME}",
-            f"--node-ip={layout.NODE_ADDRESS}",
+            f"--hostname-override={node.name}",
+            f"--node-ip={node.address}",
+            f"--node-labels={','.join(f'{key}={value}' for key, value in sorted(node.labels.items()))}",
         ],
         "kube-proxy": [f"--config={home}/kube-proxy.json"],
         "coredns": [f"-conf={home}/Corefile"],
@@ -84,14 +94,13 @@ def _daemons() -> dict[str, list[str]]:
     return {name: [str(toolchain.binary(name)), *words] for name, words in arguments.items()}
 
 
-def _write_credentials(keys: Path, authority: Authority, server: str) -> None:
+def _write_credentials(keys: Path, node: Node, authority: Authority, server: str) -> None:
     shutil.copyfile(authority.certificate_path, keys / "ca.crt")
-    write_kubeconfig(keys / "kubelet", authority, server, f"system:node:{layout.NODE_NAME}", "system:nodes")
+    write_kubeconfig(keys / "kubelet", authority, server, f"system:node:{node.name}", "system:nodes")
     write_kubeconfig(keys / "kube-proxy", authority, server, "system:kube-proxy", "")
     write_kubeconfig(keys / "coredns", authority, server, "sandbox-dns")
     if not (keys / "kubelet.crt").is_file():
-        names = (layout.NODE_NAME, layout.NODE_ADDRESS)
-        certificate, key = authority.issue(layout.NODE_NAME, names=names)
+        certificate, key = authority.issue(node.name, names=(node.name, node.address))
         write_private(keys / "kubelet.key", key)
         (keys / "kubelet.crt").write_bytes(certificate)
 

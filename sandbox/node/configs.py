@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.credentials import POD_RANGE
-from sandbox.node.layout import CONTAINERD_SOCKET, DOMAIN, HOME, NODE_ADDRESS, NODE_NAME, NODE_PODS, PAUSE_IMAGE
+from sandbox.node.layout import CONTAINERD_SOCKET, DOMAIN, HOME, PAUSE_IMAGE, Node
 
 
 def containerd(runc: Path) -> str:
@@ -38,11 +38,11 @@ state = '/run/containerd'
 """
 
 
-def cni() -> str:
+def cni(node: Node) -> str:
     """Every pod on a cable of its own to the node, which routes: works without br_netfilter."""
     ipam = {
         "type": "host-local",
-        "ranges": [[{"subnet": NODE_PODS}]],
+        "ranges": [[{"subnet": node.pods}]],
         "routes": [{"dst": "0.0.0.0/0"}],
         "dataDir": "/run/cni",  # in memory: after a restart no old pod holds an address
     }
@@ -53,14 +53,14 @@ def cni() -> str:
     return json.dumps({"cniVersion": "1.0.0", "name": "sandbox", "plugins": plugins}, indent=1)
 
 
-def kubelet(cgroup: str, reserved_memory: str) -> str:
+def kubelet(node: Node, cgroup: str, reserved_memory: str) -> str:
     """`reserved_memory`: what control plane and tests take of the same machine, kept from pods."""
     return json.dumps(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
-            "address": NODE_ADDRESS,
+            "address": node.address,
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": False},
@@ -73,7 +73,7 @@ def kubelet(cgroup: str, reserved_memory: str) -> str:
             "cgroupRoot": f"/{cgroup}",
             "failCgroupV1": False,
             "failSwapOn": False,
-            "clusterDNS": [NODE_ADDRESS],
+            "clusterDNS": [node.address],
             "clusterDomain": DOMAIN,
             "resolvConf": f"{HOME}/resolv.conf",
             "volumePluginDir": f"{HOME}/kubelet/volume-plugins",
@@ -83,13 +83,14 @@ def kubelet(cgroup: str, reserved_memory: str) -> str:
             "systemReserved": {"cpu": "300m", "memory": reserved_memory},
             "readOnlyPort": 0,
             "registerNode": True,
+            "registerWithTaints": list(node.taints),
             "shutdownGracePeriod": "0s",
         },
         indent=1,
     )
 
 
-def kube_proxy() -> str:
+def kube_proxy(node: Node) -> str:
     """Services by iptables, in the node's own network namespace."""
     return json.dumps(
         {
@@ -98,7 +99,7 @@ def kube_proxy() -> str:
             "mode": "iptables",
             "clientConnection": {"kubeconfig": f"{HOME}/credentials/kube-proxy"},
             "clusterCIDR": POD_RANGE,
-            "hostnameOverride": NODE_NAME,
+            "hostnameOverride": node.name,
             "detectLocalMode": "ClusterCIDR",
             # Settings of the whole machine's connection tracking: not ours to change.
             "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
@@ -110,11 +111,11 @@ def kube_proxy() -> str:
     )
 
 
-def coredns() -> str:
+def coredns(node: Node) -> str:
     """The cluster's names; every other name does not exist, at once instead of after a timeout."""
     # Two blocks, because within one block `template` would answer before `kubernetes` is asked.
     return f"""{DOMAIN}:53 in-addr.arpa:53 {{
-    bind {NODE_ADDRESS}
+    bind {node.address}
     errors
     kubernetes {{
         kubeconfig {HOME}/credentials/coredns
@@ -122,7 +123,7 @@ def coredns() -> str:
     }}
 }}
 .:53 {{
-    bind {NODE_ADDRESS}
+    bind {node.address}
     errors
     template ANY ANY {{
         rcode NXDOMAIN

@@ -1,4 +1,4 @@
-"""`python -m sandbox.node.machine <state>`: the first process of a node, inside the node's new namespaces.
+"""`python -m sandbox.node.machine <directory>`: the first process of a node, inside the node's new namespaces.
 
 It makes the node's view of the file system and network, starts the programs that `machine.json` names, starts them
 again when they end, and collects every orphan. When it ends, the kernel ends everything in the node.
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.node.layout import CABLE_PREFIX, HOME, MACHINE_ADDRESS, NODE_ADDRESS, NODE_NAME, directory
+from sandbox.node.layout import CABLES, HOME
 
 _CGROUPS = Path("/sys/fs/cgroup")
 # What kubelet sets for the whole machine at start. It reads and writes files of ours in their place.
@@ -29,11 +29,11 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def mount_all(state: Path) -> None:
+def mount_all(data: Path) -> None:
     """A fresh /run, the node's data at HOME, a /var whose changes stay in the node's data."""
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
     HOME.mkdir()
-    run("mount", "--bind", str(directory(state)), str(HOME))
+    run("mount", "--bind", str(data), str(HOME))
     for name in ("upper", "work"):
         (HOME / "var" / name).mkdir(parents=True, exist_ok=True)
     layers = f"lowerdir=/var,upperdir={HOME}/var/upper,workdir={HOME}/var/work"
@@ -56,17 +56,21 @@ def cgroup_directories(name: str) -> list[Path]:
 
 
 def make_cgroups(name: str) -> None:
-    if (_CGROUPS / "cgroup.controllers").is_file():
-        enabled = " ".join(f"+{c}" for c in (_CGROUPS / "cgroup.controllers").read_text().split())
-        (_CGROUPS / "cgroup.subtree_control").write_text(enabled)
-    for path in cgroup_directories(name):
-        path.mkdir(exist_ok=True)
-        for setting in ("cpuset.cpus", "cpuset.mems"):  # the old cpuset starts empty and takes no process like that
-            if path.parent.name == "cpuset":
-                (path / setting).write_text((path.parent / setting).read_text())
+    """`name` may have several parts; every level is made ready for the next."""
+    parts = Path(name).parts
+    for depth in range(1, len(parts) + 1):
+        for path in cgroup_directories("/".join(parts[:depth])):
+            path.mkdir(exist_ok=True)
+            control = path.parent / "cgroup.subtree_control"
+            if control.is_file() and (path.parent / "cgroup.controllers").is_file():
+                available = (path.parent / "cgroup.controllers").read_text().split()
+                control.write_text(" ".join(f"+{controller}" for controller in available))
+            for setting in ("cpuset.cpus", "cpuset.mems"):  # the old cpuset starts empty and takes no process like that
+                if path.is_relative_to(_CGROUPS / "cpuset"):
+                    (path / setting).write_text((path.parent / setting).read_text())
 
 
-def connect() -> None:
+def connect(address: str, routes: dict[str, str]) -> None:
     """This end of the cable. There is no default route: nothing in the node reaches beyond the machine."""
     run("ip", "link", "set", "lo", "up")
     deadline = time.monotonic() + _CABLE_SECONDS
@@ -74,10 +78,12 @@ def connect() -> None:
         if time.monotonic() > deadline:
             raise RuntimeError("the network cable of the node did not appear")
         time.sleep(0.05)
-    run("ip", "address", "add", f"{NODE_ADDRESS}/{CABLE_PREFIX}", "dev", "eth0")
+    run("ip", "address", "add", f"{address}/{CABLES.prefixlen}", "dev", "eth0")
     run("ip", "link", "set", "eth0", "up")
+    for network, via in routes.items():
+        run("ip", "route", "add", network, "via", via)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    (HOME / "resolv.conf").write_text(f"nameserver {NODE_ADDRESS}\n")
+    (HOME / "resolv.conf").write_text(f"nameserver {address}\n")
 
 
 class Daemons:
@@ -116,14 +122,14 @@ class Daemons:
 
 
 def main() -> int:
-    state = Path(sys.argv[1])
-    description = json.loads((directory(state) / "machine.json").read_text())
-    mount_all(state)
+    data = Path(sys.argv[1])
+    description = json.loads((data / "machine.json").read_text())
+    mount_all(data)
     (HOME / "logs").mkdir(exist_ok=True)
     make_cgroups(description["cgroup"])
-    run("hostname", NODE_NAME)
-    connect()
-    print(f"the node is {NODE_ADDRESS}, its API server {MACHINE_ADDRESS}", flush=True)
+    run("hostname", description["name"])
+    connect(description["address"], description["routes"])
+    print(f"{description['name']} is {description['address']}", flush=True)
     Daemons(description).keep_up()
     return 1
 

@@ -1,4 +1,4 @@
-"""`python -m sandbox.node.supervisor <state>`: the supervisor of a cluster with a real node."""
+"""`python -m sandbox.node.supervisor <state>`: the supervisor of a cluster with real nodes."""
 
 import sys
 import time
@@ -8,29 +8,33 @@ from sandbox.api import core
 from sandbox.components import Component
 from sandbox.node.cleanup import connected, remove_cgroups
 from sandbox.node.components import prepare
-from sandbox.node.layout import NODE_NAME
+from sandbox.node.layout import read_nodes
 from sandbox.supervisor import Supervisor
 
 
 class NodeSupervisor(Supervisor):
-    """Starts the node first: its cable carries the address at which the API server answers."""
+    """Starts the nodes first: their network has the address at which the API server answers."""
 
     def prepare(self) -> tuple[list[Component], Path]:
         return prepare(self.state)
 
     def bring_up(self) -> None:
-        self.record("starting", "the node's namespaces")
+        self.record("starting", "the nodes' namespaces")
         remove_cgroups(self.state)  # of a run that was killed
-        self.start_named("node")
+        self.start_named("nodes")
         self.wait_until(lambda: connected(self.state))
         api = self.bring_up_control_plane()
         self.start_named("volumes")
-        self.record("starting", "waiting for the node to be ready")
+        self.record("starting", "waiting for the nodes to be ready")
+        wanted = {node.name for node in read_nodes(self.state)}
 
         def ready() -> bool:
-            node = api.get(core("nodes", name=NODE_NAME)) or {}
-            conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
-            return conditions.get("Ready") == "True"
+            found = set()
+            for node in api.list(core("nodes")):
+                conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
+                if conditions.get("Ready") == "True":
+                    found.add(node["metadata"]["name"])
+            return wanted <= found
 
         self.wait_until(ready)
         self.seconds["ready"] = time.monotonic() - self.began

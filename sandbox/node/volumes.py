@@ -1,4 +1,4 @@
-"""`python -m sandbox.node.volumes <state> <kubeconfig>`: gives every claim a directory of the node.
+"""`python -m sandbox.node.volumes <state> <kubeconfig>`: gives every claim a directory of its node.
 
 Claims of storage classes with our provisioner, once the scheduler has chosen the node. A volume's directory goes with
 the volume when its class says Delete; a volume that is kept (Retain) keeps it until `down`.
@@ -7,10 +7,11 @@ the volume when its class says Delete; a volume that is kept (Retain) keeps it u
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.api import Api, ApiError, Json, core, group
-from sandbox.node.layout import VOLUMES, directory
+from sandbox.node.layout import VOLUMES, read_nodes
 
 PROVISIONER = "sandbox.invalid/directory"
 _SELECTED = "volume.kubernetes.io/selected-node"
@@ -19,11 +20,11 @@ _INTERVAL = 0.5
 
 
 class Volumes:
-    """Looks at claims and volumes, and makes what is missing. `root`: the directories, as seen from the machine."""
+    """Looks at claims and volumes, and makes what is missing. `roots`: each node's directory, from outside."""
 
-    def __init__(self, api: Api, root: Path) -> None:
+    def __init__(self, api: Api, roots: Mapping[str, Path]) -> None:
         self.api = api
-        self.root = root
+        self.roots = roots
 
     def look(self) -> None:
         classes = {
@@ -44,7 +45,7 @@ class Volumes:
                 self.release(name, volume)
 
     def provide(self, claim: Json, name: str, storage_class: Json, node: str) -> None:
-        path = self.root / name
+        path = self.roots[node] / name
         path.mkdir(exist_ok=True)
         path.chmod(0o777)  # kubelet gives a hostPath to no group, and pods run as users of their own
         self.api.create(core("persistentvolumes"), volume(claim, name, storage_class, node))
@@ -53,7 +54,8 @@ class Volumes:
     def release(self, name: str, volume: Json) -> None:
         if volume["status"].get("phase") == "Released" and volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete":
             self.api.delete(core("persistentvolumes", name=name))
-            shutil.rmtree(self.root / name, ignore_errors=True)
+            for root in self.roots.values():
+                shutil.rmtree(root / name, ignore_errors=True)
             print(f"{name} is deleted", flush=True)
 
 
@@ -83,7 +85,9 @@ def volume(claim: Json, name: str, storage_class: Json, node: str) -> Json:
 
 
 def main() -> None:
-    volumes = Volumes(Api(Path(sys.argv[2])), directory(Path(sys.argv[1])) / "volumes")
+    state = Path(sys.argv[1])
+    roots = {node.name: node.directory(state) / "volumes" for node in read_nodes(state)}
+    volumes = Volumes(Api(Path(sys.argv[2])), roots)
     while True:
         try:
             volumes.look()

@@ -8,6 +8,7 @@ import pytest
 from sandbox import paths
 from sandbox.cluster import Cluster
 from sandbox.node import lifecycle
+from sandbox.node.layout import Node
 
 _HERE = Path(__file__).resolve().parent
 
@@ -27,6 +28,7 @@ def state() -> Iterator[Path]:
 
 
 @pytest.fixture
-def node(state: Path) -> Cluster:
-    """A running node. Refusals and failures of it are errors in words, never skips."""
-    return lifecycle.up(state)
+def application_nodes(state: Path) -> Cluster:
+    """Three running nodes of the pool that Redis is for. What refuses or fails is an error in words, never a skip."""
+    labels = {"synapse-platform/pool": "application"}
+    return lifecycle.up(state, tuple(Node(name=f"application-{i + 1}", index=i, labels=labels) for i in range(3)))

@@ -106,7 +106,7 @@ def test_a_node_runs_pods_survives_a_kill_and_leaves_nothing(state: Path) -> Non
     status = read_status(state)
     assert status is not None
     recorded = [Identity(**p) for p in status["processes"].values()]
-    inside = images.first_process(state)
+    inside = images.first_process(state, layout.DEFAULT[0])
     os.kill(status["supervisor"]["pid"], signal.SIGKILL)
     assert all(identity.wait(10) for identity in recorded), "the processes end with their supervisor"
     first = Identity.of(inside)

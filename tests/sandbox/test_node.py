@@ -58,14 +58,25 @@ def test_a_network_of_the_machine_in_the_way_is_found_and_its_own_cable_is_not()
 
 
 def test_addresses_lie_in_the_ranges_for_tests_and_do_not_overlap() -> None:
-    pods, cable = (
-        ipaddress.ip_network(layout.NODE_PODS),
-        ipaddress.ip_network(f"{layout.MACHINE_ADDRESS}/{layout.CABLE_PREFIX}", strict=False),
-    )
-    assert pods.subnet_of(ipaddress.ip_network(POD_RANGE))  # type: ignore[arg-type]
-    assert not pods.overlaps(cable), "no pod may get an address of the cable"
-    assert not cable.overlaps(ipaddress.ip_network(SERVICE_RANGE))
-    assert "198.18.0.0/15" not in layout.ROUTES, "a default or catch-all route would take the machine's traffic"
+    nodes = tuple(layout.Node(name=f"n{i}", index=i) for i in range(layout.MAX_NODES))
+    pods = [ipaddress.ip_network(node.pods) for node in nodes]
+    whole = ipaddress.ip_network(POD_RANGE)
+    assert all(whole[0] <= network[0] and network[-1] <= whole[-1] for network in pods)
+    assert len({*pods}) == len(nodes)
+    assert not any(network.overlaps(layout.CABLES) for network in pods), "no pod may get an address of a cable"
+    assert not layout.CABLES.overlaps(ipaddress.ip_network(SERVICE_RANGE))
+    addresses = {layout.MACHINE_ADDRESS, *(node.address for node in nodes)}
+    assert len(addresses) == len(nodes) + 1
+    destinations = layout.routes(nodes)
+    assert not {"default", "0.0.0.0/0", "198.18.0.0/15"} & set(destinations), "that would take the machine's traffic"
+
+
+def test_nodes_are_read_as_they_were_written(tmp_path: Path) -> None:
+    taint = {"key": "a", "value": "b", "effect": "NoSchedule"}
+    nodes = (layout.Node(name="a", index=0, labels={"x": "y"}), layout.Node(name="b", index=1, taints=(taint,)))
+    assert layout.read_nodes(tmp_path) == ()
+    layout.write_nodes(tmp_path, nodes)
+    assert layout.read_nodes(tmp_path) == nodes
 
 
 def test_socket_paths_are_short_enough_for_the_kernel() -> None:
@@ -74,14 +85,14 @@ def test_socket_paths_are_short_enough_for_the_kernel() -> None:
 
 
 def test_the_configuration_is_what_the_programs_need_on_such_machines() -> None:
-    kubelet = json.loads(configs.kubelet("sandbox-x", "6Gi"))
+    kubelet = json.loads(configs.kubelet(layout.DEFAULT[0], "sandbox-x", "6Gi"))
     assert kubelet["failCgroupV1"] is False
     assert kubelet["evictionHard"] == {}
     assert kubelet["imageGCHighThresholdPercent"] == 100, "an image that is collected cannot be pulled again"
     assert kubelet["authentication"]["anonymous"] == {"enabled": False}
     assert kubelet["cgroupRoot"] == "/sandbox-x", "down removes that cgroup, so everything must be in it"
     assert "restrict_oom_score_adj = true" in configs.containerd(Path("/x/runc"))
-    kube_proxy = json.loads(configs.kube_proxy())
+    kube_proxy = json.loads(configs.kube_proxy(layout.DEFAULT[0]))
     assert kube_proxy["conntrack"]["maxPerCore"] == 0, "the machine's connection tracking is not ours to size"
     assert kube_proxy["clusterCIDR"] == POD_RANGE
 
