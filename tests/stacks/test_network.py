@@ -26,6 +26,8 @@ def _operators_pods(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, str]]]
     """(namespace, labels) of pods that operators make for custom resources of ours."""
     for resource in cluster.recording.of_kind("Cluster"):
         yield resource.namespace, {"cnpg.io/cluster": resource.object_name, "cnpg.io/podRole": "instance"}
+    for resource in cluster.recording.of_kind("Pooler"):
+        yield resource.namespace, {"cnpg.io/poolerName": resource.object_name}
     for issuer in cluster.recording.of_kind("Issuer"):
         if "acme" in issuer.inputs["spec"]:
             yield issuer.namespace, {"acme.cert-manager.io/http01-solver": "true"}
@@ -136,18 +138,19 @@ def test_what_a_config_tells_a_pod_to_connect_to_is_open_to_it(cluster: Cluster,
 
 def test_pods_that_name_the_database_may_connect_to_it(cluster: Cluster, plan: StackPlan) -> None:
     policies = _manifests(cluster)
-    instances = [
-        reachability.Pod(namespace=namespace, labels=labels)
-        for namespace, labels in _operators_pods(cluster)
-        if "cnpg.io/cluster" in labels
-    ]
     made = hosts.made_by_operators(cluster)
+    poolers = {pooler.object_name for pooler in cluster.recording.of_kind("Pooler")}
     bad, asked = [], 0
     for pod in cluster.pods:
         for host in _named_by(cluster, pod, plan.platform.cluster_domain):
             if (host.namespace, host.service) in made:
                 asked += 1
-                if not all(may_connect(policies, _party(pod), instance, host.port or 5432) for instance in instances):
+                behind = [
+                    reachability.Pod(namespace=namespace, labels=labels)
+                    for namespace, labels in _operators_pods(cluster)
+                    if labels.get("cnpg.io/poolerName" if host.service in poolers else "cnpg.io/cluster")
+                ]
+                if not behind or not all(may_connect(policies, _party(pod), it, host.port or 5432) for it in behind):
                     bad.append(f"{pod.name} may not connect to {host}")
     assert asked > 10, "every Synapse process names the database"
     none_of(bad, "a process without its database does not start")

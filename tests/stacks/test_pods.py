@@ -8,7 +8,7 @@ from kube.quantity import parse_bytes, parse_cpu
 from policy.rules import Declared, violations
 from stack.images import read_lock
 from stack.plan import StackPlan
-from stack.resources import Recording
+from stack.resources import Recording, leaves
 from tests.support import pod_security
 from tests.support.cluster import Cluster
 from tests.support.report import none_of
@@ -130,6 +130,20 @@ def test_images_come_from_the_lock_and_are_never_latest(cluster: Cluster, plan: 
     bad += [f"{c}: pulls always" for c in cluster.containers if c.body.get("imagePullPolicy") != "IfNotPresent"]
     bad += [ref for ref in locked if not re.search(r":[^:/@]+(@sha256:[0-9a-f]{64})?$", ref) or ":latest" in ref]
     none_of(bad, "a site mirrors what the lock lists, and nothing else is there")
+
+
+def test_images_that_operators_are_told_come_from_the_lock_as_well(recording: Recording, plan: StackPlan) -> None:
+    """Custom resources and the values of charts: a full reference wherever a key is called image."""
+    locked = {plan.platform.images.ref(name) for name in read_lock()}
+    bad, told = [], 0
+    for resource in recording.resources:
+        for path, value in leaves(resource.inputs):
+            if str(path[-1]).lower() in ("image", "imagename") and isinstance(value, str) and ":" in value:
+                told += 1
+                if value not in locked:
+                    bad.append(f"{resource}: {'.'.join(map(str, path))} = {value}")
+    assert told > 20, "every container has an image"
+    none_of(bad, "an operator would pull what no mirror has")
 
 
 def test_the_registry_setting_rewrites_every_image_and_chart(recording: Recording, plan: StackPlan) -> None:

@@ -16,6 +16,7 @@ NEVER_READY = {
     "IPAddressPool": "MetalLB reports no condition; a Gateway without an address is what is awaited",
     "L2Advertisement": "the same",
     "ObjectStore": "parameters of the Cluster's plugin; the Cluster is awaited",
+    "Pooler": "reports no condition; Synapse waits for the database's port before it starts",
     "ScheduledBackup": "becomes due at its hour",
     "PodMonitor": "read by Prometheus when it likes",
     "ServiceMonitor": "the same",
@@ -106,7 +107,7 @@ def test_hosts_are_found_at_all(cluster: Cluster, plan: StackPlan) -> None:
     """Guards the test above: the router, Redis' proxy and the instance map name dozens of pods."""
     found = {h for r in cluster.recording.objects for h in hosts.named_in(r, plan.platform.cluster_domain)}
     assert len([h for h in found if h.pod and h.port]) > 20
-    assert {h.service for h in found if h.port} >= {"redis-synapse", "synapse-main", "postgres-main-rw"}
+    assert {h.service for h in found if h.port} >= {"redis-synapse", "synapse-main", plan.postgres.host.split(".")[0]}
 
 
 def test_proxies_know_every_pod_that_an_autoscaler_may_make(cluster: Cluster, plan: StackPlan) -> None:

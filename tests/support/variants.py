@@ -72,6 +72,36 @@ TOGGLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             }
         },
     ),
+    "no-backups": ("small", {"postgres": {"backups": {"enabled": False}}}),
+    "pooler": (
+        "small",
+        {
+            "postgres": {
+                "pooler": {"enabled": True},
+                "max_connections": 450,
+                "resources": {"cpu": "1500m", "memory": "9Gi"},
+            }
+        },
+    ),
+    "restored": (
+        "small",
+        {"postgres": {"restore": {"backup_server_name": "postgres-main", "target_time": "2026-11-21T09:30:00+00:00"}}},
+    ),
+    "open-to-the-internet": (
+        "small",
+        {"federation": {"enabled": True}, "synapse": {"internet": True, "url_previews": {"enabled": True}}},
+    ),
+    "counts-by-hand": (
+        "small",
+        {
+            "synapse": {
+                "workers": {
+                    "synchrotron": {"replicas": 4, "autoscale": {"enabled": False}},
+                    "generic": {"replicas": 2, "autoscale": {"enabled": False}},
+                }
+            }
+        },
+    ),
     "operators-there": (
         "small",
         {
