@@ -27,7 +27,10 @@ def _operators_pods(cluster: Cluster) -> Iterator[tuple[str, Mapping[str, str]]]
     for resource in cluster.recording.of_kind("Cluster"):
         yield resource.namespace, {"cnpg.io/cluster": resource.object_name, "cnpg.io/podRole": "instance"}
     for resource in cluster.recording.of_kind("Pooler"):
-        yield resource.namespace, {"cnpg.io/poolerName": resource.object_name}
+        # CloudNativePG puts the database's label on the pods of its poolers as well.
+        database = resource.inputs["spec"]["cluster"]["name"]
+        labels = {"cnpg.io/cluster": database, "cnpg.io/podRole": "pooler", "cnpg.io/poolerName": resource.object_name}
+        yield resource.namespace, labels
     for issuer in cluster.recording.of_kind("Issuer"):
         if "acme" in issuer.inputs["spec"]:
             yield issuer.namespace, {"acme.cert-manager.io/http01-solver": "true"}
@@ -148,12 +151,37 @@ def test_pods_that_name_the_database_may_connect_to_it(cluster: Cluster, plan: S
                 behind = [
                     reachability.Pod(namespace=namespace, labels=labels)
                     for namespace, labels in _operators_pods(cluster)
-                    if labels.get("cnpg.io/poolerName" if host.service in poolers else "cnpg.io/cluster")
+                    if labels.get("cnpg.io/podRole") == ("pooler" if host.service in poolers else "instance")
                 ]
                 if not behind or not all(may_connect(policies, _party(pod), it, host.port or 5432) for it in behind):
                     bad.append(f"{pod.name} may not connect to {host}")
     assert asked > 10, "every Synapse process names the database"
     none_of(bad, "a process without its database does not start")
+
+
+def test_operators_pods_reach_what_their_custom_resources_name(cluster: Cluster, plan: StackPlan) -> None:
+    """Poolers their database, the database the store of its backups."""
+    policies, domain = _manifests(cluster), plan.platform.cluster_domain
+    bad, asked = [], 0
+    instances = [pod for pod in _operators_pods(cluster) if pod[1].get("cnpg.io/podRole") == "instance"]
+    poolers = [pod for pod in _operators_pods(cluster) if pod[1].get("cnpg.io/podRole") == "pooler"]
+    for source in [*poolers, *instances]:
+        for target in instances:
+            asked += 1
+            if not may_connect(policies, _real(source), _real(target), 5432):
+                bad.append(f"{source[1]} may not connect to {target[1]} port 5432")
+    for store in cluster.recording.of_kind("ObjectStore"):
+        for host in hosts.hosts(store.inputs["spec"]["configuration"]["endpointURL"], domain):
+            for pod, port in hosts.target_ports(cluster, host):
+                asked += 1
+                if not all(may_connect(policies, _real(instance), _party(pod), port) for instance in instances):
+                    bad.append(f"the database may not connect to {pod.name} port {port}")
+    assert asked, "instances replicate from each other at least"
+    none_of(bad, "replication, pooling and backups would hang")
+
+
+def _real(pod: tuple[str, Mapping[str, str]]) -> reachability.Pod:
+    return reachability.Pod(namespace=pod[0], labels=pod[1])
 
 
 def test_nobody_else_may_connect_to_the_stores(cluster: Cluster) -> None:
