@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sandbox.credentials import POD_RANGE
-from sandbox.node.layout import CONTAINERD_SOCKET, DOMAIN, HOME, PAUSE_IMAGE, Node
+from sandbox.node.layout import CONTAINERD_SOCKET, DOMAIN, HOME, PAUSE_IMAGE, PODS, Node
 
 
 def containerd(runc: Path) -> str:
@@ -98,7 +97,7 @@ def kube_proxy(node: Node) -> str:
             "kind": "KubeProxyConfiguration",
             "mode": "iptables",
             "clientConnection": {"kubeconfig": f"{HOME}/credentials/kube-proxy"},
-            "clusterCIDR": POD_RANGE,
+            "clusterCIDR": str(PODS),
             "hostnameOverride": node.name,
             "detectLocalMode": "ClusterCIDR",
             # Settings of the whole machine's connection tracking: not ours to change.

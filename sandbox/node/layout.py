@@ -9,6 +9,9 @@ from pathlib import Path
 from sandbox.credentials import POD_RANGE, SERVICE_RANGE
 
 DOMAIN = "cluster.local"
+# Pods of all nodes. What comes from outside of it (the machine, with its API server that calls webhooks) kube-proxy
+# sends on under the node's own address, or the answer of a pod on another node would not find the way back.
+PODS = next(ipaddress.IPv4Network(POD_RANGE).subnets(new_prefix=17))
 # The network between the machine and its nodes: the top of the pod range, where no pod gets an address.
 CABLES = ipaddress.ip_network("198.18.255.0/24")
 MACHINE_ADDRESS = str(CABLES[1])
@@ -41,7 +44,7 @@ class Node:
     @property
     def pods(self) -> str:
         """Addresses of its pods: more than the 110 that a kubelet runs."""
-        return str(list(ipaddress.ip_network(POD_RANGE).subnets(new_prefix=24))[self.index])
+        return str(list(PODS.subnets(new_prefix=24))[self.index])
 
     def directory(self, state: Path) -> Path:
         """Its data, outside; the node sees them as HOME."""

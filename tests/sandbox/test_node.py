@@ -59,7 +59,7 @@ def test_a_network_of_the_machine_in_the_way_is_found_and_its_own_cable_is_not()
 
 def test_addresses_lie_in_the_ranges_for_tests_and_do_not_overlap() -> None:
     nodes = tuple(layout.Node(name=f"n{i}", index=i) for i in range(layout.MAX_NODES))
-    pods = [ipaddress.ip_network(node.pods) for node in nodes]
+    pods = [ipaddress.IPv4Network(node.pods) for node in nodes]
     whole = ipaddress.ip_network(POD_RANGE)
     assert all(whole[0] <= network[0] and network[-1] <= whole[-1] for network in pods)
     assert len({*pods}) == len(nodes)
@@ -94,7 +94,8 @@ def test_the_configuration_is_what_the_programs_need_on_such_machines() -> None:
     assert "restrict_oom_score_adj = true" in configs.containerd(Path("/x/runc"))
     kube_proxy = json.loads(configs.kube_proxy(layout.DEFAULT[0]))
     assert kube_proxy["conntrack"]["maxPerCore"] == 0, "the machine's connection tracking is not ours to size"
-    assert kube_proxy["clusterCIDR"] == POD_RANGE
+    local = ipaddress.ip_network(kube_proxy["clusterCIDR"])
+    assert not local.overlaps(layout.CABLES), "what the machine sends to a Service must come back through its node"
 
 
 def test_kubelet_has_the_version_of_the_control_plane() -> None:
