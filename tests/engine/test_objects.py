@@ -30,7 +30,11 @@ def objects() -> list[Mapping[str, Any]]:
 
 @pytest.fixture(scope="module")
 def namespaces(sandbox: Session, objects: list[Mapping[str, Any]]) -> Iterator[None]:
-    """The namespaces of all variants, as declared; those of others without labels."""
+    """The namespaces of all variants, as declared; those of others without labels.
+
+    In an empty cluster: beside objects that other tests left, a dry run judges changes of them and not ours.
+    """
+    sandbox.restart_empty()
     api = sandbox.cluster.api
     there = {namespace["metadata"]["name"] for namespace in api.list(core("namespaces"))}
     declared = {o["metadata"]["name"]: o["metadata"].get("labels", {}) for o in objects if o["kind"] == "Namespace"}
