@@ -26,7 +26,7 @@ class RedisSentinel(Component):
     Creates:      Secret, 2 ConfigMaps, headless Service, StatefulSet (3), proxy Deployment (2) and Service, 2 budgets
     Survives:     loss of any one pod or node; clients reconnect within ten seconds
     Loses:        at most the pub/sub messages of the failover window (Synapse re-reads its streams after reconnecting);
-                  what was cached, when a primary's pod is back before the Sentinels have noticed: it is empty, and primary
+                  the cache, when a primary's pod is back before the Sentinels notice: it is empty, and still primary
     """
 
     def __init__(self, plan: RedisPlan, secrets: SecretValues, opts: ResourceOptions | None = None) -> None:
