@@ -27,7 +27,7 @@ def state() -> Iterator[Path]:
     lifecycle.down(where)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # a test file that ends its nodes does not end another file's
 def application_nodes(state: Path) -> Cluster:
     """Three running nodes of the pool that Redis is for. What refuses or fails is an error in words, never a skip."""
     labels = {"synapse-platform/pool": "application"}
